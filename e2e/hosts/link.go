@@ -1,0 +1,152 @@
+package hosts
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// End is one end of a cable: the interface that it makes on a host, and the
+// addresses of that interface with the length of their subnet.
+type End struct {
+	Host      *Host
+	Interface string // at most 15 bytes, unique on the host
+	Addresses []netip.Prefix
+}
+
+// Addresses parses addresses with their subnet, such as "192.0.2.10/24". It
+// panics on anything else, being meant for constants.
+func Addresses(texts ...string) []netip.Prefix {
+	var all []netip.Prefix
+	for _, text := range texts {
+		all = append(all, netip.MustParsePrefix(text))
+	}
+	return all
+}
+
+// Join lays a cable between two hosts: a veth pair, both ends up with their
+// addresses usable when it returns.
+func Join(a, b End) error {
+	veth := &netlink.Veth{
+		LinkAttrs:     netlink.LinkAttrs{Name: a.Interface},
+		PeerName:      b.Interface,
+		PeerNamespace: netlink.NsFd(int(b.Host.ns)),
+	}
+	if err := a.Host.link.LinkAdd(veth); err != nil {
+		return fmt.Errorf("join %s %s and %s %s: %w", a.Host.Name, a.Interface, b.Host.Name, b.Interface, err)
+	}
+	for _, end := range []End{a, b} {
+		if err := end.Host.Up(end.Interface); err != nil {
+			return err
+		}
+		for _, prefix := range end.Addresses {
+			if err := end.Host.AddAddress(end.Interface, prefix); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Up brings an interface up.
+func (h *Host) Up(iface string) error { return h.onLink(iface, "up", h.link.LinkSetUp) }
+
+// Down takes an interface down.
+func (h *Host) Down(iface string) error { return h.onLink(iface, "down", h.link.LinkSetDown) }
+
+func (h *Host) onLink(iface, what string, f func(netlink.Link) error) error {
+	link, err := h.link.LinkByName(iface)
+	if err == nil {
+		err = f(link)
+	}
+	if err != nil {
+		return fmt.Errorf("host %s: %s %s: %w", h.Name, iface, what, err)
+	}
+	return nil
+}
+
+// AddAddress gives an interface an address in a subnet, usable at once.
+func (h *Host) AddAddress(iface string, prefix netip.Prefix) error {
+	addr := &netlink.Addr{IPNet: ipNet(prefix)}
+	if prefix.Addr().Is6() {
+		addr.Flags = unix.IFA_F_NODAD
+	}
+	return h.onLink(iface, "address "+prefix.String(), func(l netlink.Link) error { return h.link.AddrAdd(l, addr) })
+}
+
+// AddRoute sends what is for dst by way of the neighbour via; the zero prefix of
+// a family is the default route.
+func (h *Host) AddRoute(dst netip.Prefix, via netip.Addr) error {
+	route := &netlink.Route{Dst: ipNet(dst.Masked()), Gw: via.AsSlice()}
+	if err := h.link.RouteAdd(route); err != nil {
+		return fmt.Errorf("host %s: route %s via %s: %w", h.Name, dst, via, err)
+	}
+	return nil
+}
+
+// AddLocal makes every address of a prefix the host's own: it answers for them
+// and sockets may bind them. Neighbours need a route to it through the host.
+func (h *Host) AddLocal(prefix netip.Prefix) error {
+	// Unlike IPv4, IPv6 lets a socket bind only addresses of an interface.
+	if err := h.Sysctl("net/ipv6/ip_nonlocal_bind", "1"); err != nil {
+		return err
+	}
+	return h.onLink("lo", "local "+prefix.String(), func(l netlink.Link) error {
+		return h.link.RouteAdd(&netlink.Route{
+			LinkIndex: l.Attrs().Index,
+			Dst:       ipNet(prefix.Masked()),
+			Table:     unix.RT_TABLE_LOCAL,
+			Type:      unix.RTN_LOCAL,
+			Scope:     unix.RT_SCOPE_HOST,
+		})
+	})
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}
+
+// CreateRouted makes three hosts in a row, the middle one a router:
+//
+//	left eth0 192.0.2.2, 2001:db8:1::2
+//	router left 192.0.2.1, 2001:db8:1::1; right 198.51.100.1, 2001:db8:2::1
+//	right eth0 198.51.100.2, 2001:db8:2::2
+//
+// with default routes through the router. The caller closes them.
+func CreateRouted() (left, router, right *Host, err error) {
+	made := make(map[string]*Host)
+	defer func() {
+		if err != nil {
+			for _, h := range made {
+				err = errors.Join(err, h.Close())
+			}
+		}
+	}()
+	for _, name := range []string{"left", "router", "right"} {
+		if made[name], err = Create(name); err != nil {
+			delete(made, name)
+			return nil, nil, nil, err
+		}
+	}
+	left, router, right = made["left"], made["router"], made["right"]
+	return left, router, right, errors.Join(
+		Join(End{left, "eth0", Addresses("192.0.2.2/24", "2001:db8:1::2/64")},
+			End{router, "left", Addresses("192.0.2.1/24", "2001:db8:1::1/64")}),
+		Join(End{router, "right", Addresses("198.51.100.1/24", "2001:db8:2::1/64")},
+			End{right, "eth0", Addresses("198.51.100.2/24", "2001:db8:2::2/64")}),
+		router.Forward(),
+		left.defaultRoutes("192.0.2.1", "2001:db8:1::1"),
+		right.defaultRoutes("198.51.100.1", "2001:db8:2::1"),
+	)
+}
+
+func (h *Host) defaultRoutes(via4, via6 string) error {
+	return errors.Join(
+		h.AddRoute(netip.MustParsePrefix("0.0.0.0/0"), netip.MustParseAddr(via4)),
+		h.AddRoute(netip.MustParsePrefix("::/0"), netip.MustParseAddr(via6)),
+	)
+}
