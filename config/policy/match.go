@@ -1,0 +1,109 @@
+package policy
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// criterion names what a rule asks, for the answer why it does not match. The zero value is invalid.
+type criterion uint8
+
+const (
+	_ criterion = iota
+	byDisabled
+	byDirection
+	byProtocol
+	byICMPType
+	byPort
+	bySourcePort
+	bySource
+	byDestination
+	byInInterface
+	byOutInterface
+	byUser
+	byGroup
+	bySchedule
+	byUntil
+)
+
+// meets tells whether the flow meets the match and, where it does not, the first criterion that fails.
+func (m *Match) meets(f *Flow) (answer, criterion) {
+	result := answer(yes)
+	for c := byProtocol; c <= byUntil; c++ {
+		switch a := m.ask(c, f); a {
+		case no:
+			return no, c
+		case maybe:
+			result = maybe
+		}
+	}
+	return result, 0
+}
+
+func (m *Match) ask(c criterion, f *Flow) answer {
+	switch c {
+	case byProtocol:
+		list, any := m.Traffic.protocols(f.Family)
+		return holds(any || slices.Contains(list, f.Protocol))
+	case byICMPType:
+		t, ok := m.Traffic.(OfICMPTypes)
+		return ask(f.ICMPType, !ok, func(n uint8) bool { return slices.Contains(t.types(f.Family), n) })
+	case byPort:
+		t, ok := m.Traffic.(OnPorts)
+		return ask(f.DestinationPort, !ok || t.Destination.Any(), t.Destination.Contains)
+	case bySourcePort:
+		t, ok := m.Traffic.(OnPorts)
+		return ask(f.SourcePort, !ok || t.Source.Any(), t.Source.Contains)
+	case bySource:
+		return askAddress(f.Source, f.Family, m.Source)
+	case byDestination:
+		return askAddress(f.Destination, f.Family, m.Destination)
+	case byInInterface:
+		return askInterface(f.InInterface, m.InInterfaces)
+	case byOutInterface:
+		return askInterface(f.OutInterface, m.OutInterfaces)
+	case byUser:
+		return askAccount(f.User, m.Users)
+	case byGroup:
+		return askAccount(f.Group, m.Groups)
+	case bySchedule:
+		return ask(f.Time, m.Schedule == nil, m.Schedule.Active)
+	case byUntil:
+		return ask(f.Time, m.Until.IsZero(), func(t time.Time) bool { return t.Before(m.Until) })
+	}
+	panic("policy: criterion")
+}
+
+func holds(b bool) answer {
+	if b {
+		return yes
+	}
+	return no
+}
+
+func askAddress(f Field[netip.Addr], family Family, a Addresses) answer {
+	if a.Any() {
+		return yes
+	}
+	// Whatever the address is, it is of the flow's family; one that no address of the family can meet is not met.
+	if a.set.Empty(family) {
+		return no
+	}
+	if a.set.All(family) && f.state != absent {
+		return yes
+	}
+	return ask(f, false, a.set.Contains)
+}
+
+func askInterface(f Field[string], list []Interface) answer {
+	return ask(f, len(list) == 0, func(name string) bool {
+		return slices.ContainsFunc(list, func(i Interface) bool { return i.Matches(name) })
+	})
+}
+
+func askAccount(f Field[uint32], list []Account) answer {
+	return ask(f, len(list) == 0, func(id uint32) bool {
+		return slices.ContainsFunc(list, func(a Account) bool { return a.ID == id })
+	})
+}
