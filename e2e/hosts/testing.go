@@ -81,3 +81,33 @@ func Need(t testing.TB, tools ...string) {
 		}
 	}
 }
+
+// Run starts a real pfwd on a host with a rule file, built from this tree, and
+// waits until it is ready. It ends with the test; a failed test shows what pfwd
+// wrote.
+func Run(t testing.TB, h *Host, config string) *Daemon {
+	t.Helper()
+	d := Prepare(t, h, config)
+	if err := d.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// Prepare is Run without the start.
+func Prepare(t testing.TB, h *Host, config string) *Daemon {
+	t.Helper()
+	d, err := NewDaemon(h, Build(t, "./cmd/pfwd"), Build(t, "./cmd/pfw"), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("pfwd wrote:\n%s", d.stderrTail())
+		}
+		if err := d.Close(); err != nil {
+			t.Errorf("close pfwd: %v", err)
+		}
+	})
+	return d
+}
