@@ -1,0 +1,166 @@
+// Package api is the control API, both ends: the handler that a daemon serves on its unix socket, the client that the
+// command line uses, and the types of what goes over the wire.
+package api
+
+import (
+	"context"
+	"time"
+
+	"pfw/config"
+)
+
+// Time is a moment on the wire: RFC 3339 with microseconds.
+type Time struct{ time.Time }
+
+// MarshalText gives RFC 3339 with exactly six digits of fraction.
+func (t Time) MarshalText() ([]byte, error) {
+	return []byte(t.Format("2006-01-02T15:04:05.000000Z07:00")), nil
+}
+
+// State is the daemon's condition in one word.
+type State string
+
+// The conditions of a daemon.
+const (
+	OK       State = "ok"
+	Degraded State = "degraded"
+	Panic    State = "panic"
+	Trying   State = "trying"
+)
+
+// Status answers: am I protected, since when, by what, is anything wrong.
+type Status struct {
+	State      State      `json:"state"`
+	Since      Time       `json:"since"`
+	Generation uint64     `json:"generation"`
+	File       string     `json:"file"`
+	Version    string     `json:"version"`
+	Rules      int        `json:"rules"`
+	Default    Default    `json:"default"`
+	Lists      []ListSize `json:"lists"`
+	Bans       int        `json:"bans"`
+	Packets    Packets    `json:"packets"`
+	Events     Events     `json:"events"`
+	Faults     []Fault    `json:"faults"`
+}
+
+// Default is what becomes of what no rule matches, in the words of firewall.toml.
+type Default struct {
+	Inbound  string `json:"inbound"`
+	Outbound string `json:"outbound"`
+	Forward  string `json:"forward"`
+}
+
+// ListSize is a named list and how many entries it has.
+type ListSize struct {
+	Name    string `json:"name"`
+	Entries int    `json:"entries"`
+}
+
+// Packets counts what the policy decided.
+type Packets struct {
+	Allowed uint64 `json:"allowed"`
+	Blocked uint64 `json:"blocked"`
+}
+
+// Events counts what became of log messages.
+type Events struct {
+	Logged     uint64 `json:"logged"`
+	Suppressed uint64 `json:"suppressed"`
+	Lost       uint64 `json:"lost"`
+}
+
+// Fault is something that a person should know of and can mend.
+type Fault struct {
+	Since  Time   `json:"since"`
+	What   string `json:"what"`
+	Remedy string `json:"remedy"`
+}
+
+// Rules is the policy in force with its counters.
+type Rules struct {
+	Rules   []Rule          `json:"rules"`
+	Default []DefaultCount  `json:"default"`
+	Always  []AlwaysInForce `json:"always,omitempty"`
+}
+
+// Rule is one rule of the file.
+type Rule struct {
+	Name      string `json:"name"`
+	Action    string `json:"action"`
+	Direction string `json:"direction"`
+	Enabled   bool   `json:"enabled"`
+	Text      string `json:"text"`
+	Comment   string `json:"comment,omitempty"`
+	Packets   uint64 `json:"packets"`
+	Bytes     uint64 `json:"bytes"`
+	LastMatch *Time  `json:"last_match,omitempty"`
+	Until     *Time  `json:"until,omitempty"`
+	File      string `json:"file"`
+	Line      int    `json:"line"`
+}
+
+// DefaultCount is what fell to the default of a direction.
+type DefaultCount struct {
+	Direction string `json:"direction"`
+	Action    string `json:"action"`
+	Packets   uint64 `json:"packets"`
+	Bytes     uint64 `json:"bytes"`
+}
+
+// AlwaysInForce is what is in force whatever the rules say.
+type AlwaysInForce struct {
+	Name    string `json:"name"`
+	Text    string `json:"text"`
+	Packets uint64 `json:"packets"`
+	Bytes   uint64 `json:"bytes"`
+}
+
+// Check is what a reading of a file found.
+type Check struct {
+	File         string               `json:"file"`
+	Valid        bool                 `json:"valid"`
+	Errors       []config.Problem     `json:"errors"`
+	Warnings     []config.Problem     `json:"warnings"`
+	Expectations []config.Expectation `json:"expectations"`
+}
+
+// Explain is what would happen to a packet, and why.
+type Explain struct {
+	Packet  string `json:"packet"`
+	Verdict string `json:"verdict"`
+	Rule    string `json:"rule"`
+	Reason  string `json:"reason"`
+	Steps   []Step `json:"steps"`
+	Fix     string `json:"fix,omitempty"`
+}
+
+// Step is one rule that was asked.
+type Step struct {
+	Rule    string `json:"rule"`
+	Matched bool   `json:"matched"`
+	Why     string `json:"why"`
+}
+
+// Show is the compiled ruleset.
+type Show struct {
+	Shape string `json:"shape"`
+	NFT   string `json:"nft"`
+}
+
+// Outcome is what a change of the policy led to.
+type Outcome struct {
+	Generation uint64           `json:"generation"`
+	State      State            `json:"state"`
+	Warnings   []config.Problem `json:"warnings"`
+}
+
+// Backend is the daemon, as the handler sees it. A file that is not valid is a config.Errors.
+type Backend interface {
+	Status(ctx context.Context) (Status, error)
+	Rules(ctx context.Context, always bool) (Rules, error)
+	Check(ctx context.Context, text string) (Check, error)
+	Explain(ctx context.Context, packet string) (Explain, error)
+	Show(ctx context.Context) (Show, error)
+	Reload(ctx context.Context) (Outcome, error)
+}
