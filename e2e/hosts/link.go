@@ -55,6 +55,13 @@ func Join(a, b End) error {
 // Up brings an interface up.
 func (h *Host) Up(iface string) error { return h.onLink(iface, "up", h.link.LinkSetUp) }
 
+// Index is the number of an interface, which is also its zone in a link-local
+// address: net keeps names of zones for a while, whatever namespace they are of.
+func (h *Host) Index(iface string) (index int, err error) {
+	err = h.onLink(iface, "index", func(l netlink.Link) error { index = l.Attrs().Index; return nil })
+	return index, err
+}
+
 // Down takes an interface down.
 func (h *Host) Down(iface string) error { return h.onLink(iface, "down", h.link.LinkSetDown) }
 
