@@ -1,0 +1,291 @@
+package systemd_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pfw/e2e/hosts"
+)
+
+const (
+	bootLimit = 60 * time.Second
+	stopLimit = 30 * time.Second
+)
+
+// machine is a system that systemd runs. Its files outlive its power: boot, shut down and boot again.
+type machine struct {
+	t    *testing.T
+	name string
+	root string // the overlay: what the machine sees as /
+
+	nspawn *exec.Cmd
+	leader int // the machine's process 1, as seen from here
+	output bytes.Buffer
+	gone   chan struct{}
+	exit   error // of nspawn; read after gone
+}
+
+// newMachine lays a fresh overlay over a root file system. What the lower system would start or mount by its own
+// configuration is taken away, as it is not what is tested.
+func newMachine(t *testing.T, name, lower string) *machine {
+	t.Helper()
+	m := &machine{t: t, name: fmt.Sprintf("pfw-%s-%d", name, os.Getpid())}
+	// An overlay's upper directory cannot always lie on the machine's own file system, which may be an overlay itself.
+	work := t.TempDir()
+	mount(t, "tmpfs", work, "tmpfs", "mode=0755")
+	for _, dir := range []string{"upper", "work", "root"} {
+		if err := os.Mkdir(filepath.Join(work, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.root = filepath.Join(work, "root")
+	mount(t, "overlay", m.root, "overlay",
+		fmt.Sprintf("lowerdir=%s,upperdir=%s/upper,workdir=%s/work", lower, work, work))
+	for _, path := range []string{"etc/systemd/system", "etc/fstab", "etc/pfw", "var/lib/pfw", "var/log/pfw", "var/log/journal"} {
+		if err := os.RemoveAll(filepath.Join(m.root, path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	scripts, err := filepath.Glob(filepath.Join(m.root, "etc/rc?.d/S*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, script := range scripts {
+		if err := os.Remove(script); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.write("etc/fstab", "")
+	return m
+}
+
+func mount(t *testing.T, source, target, kind, options string) {
+	t.Helper()
+	if err := unix.Mount(source, target, kind, 0, options); err != nil {
+		t.Fatalf("mount %s on %s: %v", kind, target, err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(target, unix.MNT_DETACH); err != nil {
+			t.Errorf("unmount %s: %v", target, err)
+		}
+	})
+}
+
+// boot starts the machine with a test host's network and waits until it is up. The source tree is at /srv/pfw.
+func (m *machine) boot(host *hosts.Host, source string) {
+	m.t.Helper()
+	// nspawn delegates the cgroup that it is in, so it gets one of its own in each hierarchy that systemd looks at.
+	args := []string{"-c", `for dir; do [ "$dir" != -- ] || break; mkdir -p "$dir" && echo $$ >"$dir/cgroup.procs" || exit; shift; done; shift; exec "$@"`, "boot"}
+	args = append(args, m.cgroups()...)
+	args = append(args, "--", "systemd-nspawn", "--quiet", "--boot", "--directory="+m.root, "--machine="+m.name,
+		"--register=no", "--keep-unit", "--link-journal=no", "--console=pipe", "--bind-ro="+source+":/srv/pfw",
+		"--network-namespace-path="+host.Path(), "--capability=CAP_NET_ADMIN")
+	m.nspawn = exec.Command("sh", args...)
+	m.nspawn.Env = append(os.Environ(), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1")
+	m.nspawn.Stdout, m.nspawn.Stderr = &m.output, &m.output
+	m.nspawn.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := m.nspawn.Start(); err != nil {
+		m.t.Fatalf("start systemd-nspawn: %v", err)
+	}
+	m.gone = make(chan struct{})
+	go func(cmd *exec.Cmd, gone chan struct{}) {
+		m.exit = cmd.Wait()
+		close(gone)
+	}(m.nspawn, m.gone)
+	m.t.Cleanup(m.powerOff)
+
+	m.await(bootLimit, "the machine to boot", func() bool {
+		select {
+		case <-m.gone:
+			m.t.Fatalf("systemd-nspawn: %v\n%s", m.exit, m.output.String())
+		default:
+		}
+		if m.leader = m.findLeader(); m.leader == 0 {
+			return false
+		}
+		state, _ := m.command("systemctl", "is-system-running").Output() // not yet up is an error as well
+		return strings.TrimSpace(string(state)) == "running" || strings.TrimSpace(string(state)) == "degraded"
+	})
+}
+
+// findLeader is the process id of the machine's systemd, 0 while there is none: a child of nspawn that is process 1 of
+// a namespace of its own.
+func (m *machine) findLeader() int {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		status, err := os.ReadFile(filepath.Join("/proc", entry.Name(), "status"))
+		if err != nil {
+			continue // it has ended
+		}
+		var parent, inner, name string
+		for line := range strings.Lines(string(status)) {
+			key, value, _ := strings.Cut(line, ":")
+			fields := strings.Fields(value)
+			switch {
+			case key == "Name" && len(fields) > 0:
+				name = fields[0]
+			case key == "PPid":
+				parent = fields[0]
+			case key == "NSpid":
+				inner = fields[len(fields)-1]
+			}
+		}
+		if parent == strconv.Itoa(m.nspawn.Process.Pid) && inner == "1" && name == "systemd" {
+			return pid
+		}
+	}
+	return 0
+}
+
+// shutDown powers the machine off as an administrator does, and waits until it is.
+func (m *machine) shutDown() {
+	m.t.Helper()
+	const poweroff = syscall.Signal(34 + 4) // SIGRTMIN+4; the C library keeps two real-time signals to itself
+	if err := syscall.Kill(m.leader, poweroff); err != nil {
+		m.t.Fatalf("ask systemd to power off: %v", err)
+	}
+	select {
+	case <-m.gone:
+	case <-time.After(stopLimit):
+		m.t.Errorf("the machine still runs %s after power-off", stopLimit)
+	}
+	m.powerOff()
+}
+
+// powerOff pulls the plug where the machine still has power, and removes its cgroups.
+func (m *machine) powerOff() {
+	if m.nspawn == nil {
+		return
+	}
+	if err := m.nspawn.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		m.t.Errorf("kill systemd-nspawn: %v", err)
+	}
+	<-m.gone
+	m.nspawn = nil
+	for _, dir := range m.cgroups() {
+		if err := removeCgroup(dir); err != nil {
+			m.t.Errorf("remove cgroup: %v", err)
+		}
+	}
+	if m.t.Failed() {
+		m.t.Logf("console:\n%s", m.output.String())
+	}
+}
+
+// cgroups is the machine's cgroup in each hierarchy that systemd looks at.
+func (m *machine) cgroups() []string {
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	var dirs []string
+	for line := range strings.Lines(string(mounts)) {
+		fields := strings.Fields(line)
+		if fields[2] == "cgroup2" || fields[2] == "cgroup" && strings.Contains(fields[3], "name=systemd") {
+			dirs = append(dirs, filepath.Join(fields[1], m.name))
+		}
+	}
+	return dirs
+}
+
+// removeCgroup removes a cgroup with all below it, once the last process has left.
+func removeCgroup(dir string) error {
+	var dirs []string
+	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			dirs = append(dirs, path)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for i := len(dirs) - 1; i >= 0; i-- {
+		var err error
+		for range 50 {
+			if err = os.Remove(dirs[i]); !errors.Is(err, syscall.EBUSY) {
+				break
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// command prepares a command as the machine's root would give it.
+func (m *machine) command(name string, args ...string) *exec.Cmd {
+	enter := []string{"--target", strconv.Itoa(m.leader), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--", name}
+	cmd := exec.Command("nsenter", append(enter, args...)...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "SYSTEMD_PAGER=", "SYSTEMD_COLORS=0", "HOME=/root"}
+	return cmd
+}
+
+// run gives a command that must succeed and returns what it said.
+func (m *machine) run(name string, args ...string) string {
+	m.t.Helper()
+	out, err := m.command(name, args...).CombinedOutput()
+	if err != nil {
+		m.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// fail gives a command that must not succeed and returns what it said.
+func (m *machine) fail(name string, args ...string) string {
+	m.t.Helper()
+	out, err := m.command(name, args...).CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		m.t.Fatalf("%s %s succeeded (%v), want a failure\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// property is one property of pfwd.service.
+func (m *machine) property(name string) string {
+	m.t.Helper()
+	return m.run("systemctl", "show", "--property="+name, "--value", "pfwd.service")
+}
+
+// write puts a file on the machine, also while it is off.
+func (m *machine) write(path, text string) {
+	m.t.Helper()
+	path = filepath.Join(m.root, path)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		m.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// await asks until the answer is yes.
+func (m *machine) await(limit time.Duration, what string, done func() bool) {
+	m.t.Helper()
+	for deadline := time.Now().Add(limit); !done(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			m.t.Fatalf("waited %s for %s\n%s", limit, what, m.output.String())
+		}
+	}
+}
