@@ -240,7 +240,10 @@ func (s *socket) interfaceName(index uint32) (string, error) {
 type libraryLog struct{ s *socket }
 
 func (l libraryLog) Debugf(format string, args ...any) {
-	l.s.log.Debug(fmt.Sprintf(format, args...), "group", l.s.group)
+	// It may have something to say about every single packet.
+	if l.s.log.Enabled(l.s.ctx, slog.LevelDebug) {
+		l.s.log.Debug(fmt.Sprintf(format, args...), "group", l.s.group)
+	}
 }
 
 func (l libraryLog) Errorf(format string, args ...any) {
