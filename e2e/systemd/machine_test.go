@@ -25,9 +25,10 @@ const (
 
 // machine is a system that systemd runs. Its files outlive its power: boot, shut down and boot again.
 type machine struct {
-	t    *testing.T
-	name string
-	root string // the overlay: what the machine sees as /
+	t     *testing.T // the part of the test that is under way
+	whole *testing.T // ends when the machine does
+	name  string
+	root  string // the overlay: what the machine sees as /
 
 	nspawn *exec.Cmd
 	leader int // the machine's process 1, as seen from here
@@ -40,7 +41,7 @@ type machine struct {
 // configuration is taken away, as it is not what is tested.
 func newMachine(t *testing.T, name, lower string) *machine {
 	t.Helper()
-	m := &machine{t: t, name: fmt.Sprintf("pfw-%s-%d", name, os.Getpid())}
+	m := &machine{t: t, whole: t, name: fmt.Sprintf("pfw-%s-%d", name, os.Getpid())}
 	// An overlay's upper directory cannot always lie on the machine's own file system, which may be an overlay itself.
 	work := t.TempDir()
 	mount(t, "tmpfs", work, "tmpfs", "mode=0755")
@@ -103,7 +104,7 @@ func (m *machine) boot(host *hosts.Host, source string) {
 		m.exit = cmd.Wait()
 		close(gone)
 	}(m.nspawn, m.gone)
-	m.t.Cleanup(m.powerOff)
+	m.whole.Cleanup(m.powerOff)
 
 	m.await(bootLimit, "the machine to boot", func() bool {
 		select {
@@ -185,8 +186,8 @@ func (m *machine) powerOff() {
 			m.t.Errorf("remove cgroup: %v", err)
 		}
 	}
-	if m.t.Failed() {
-		m.t.Logf("console:\n%s", m.output.String())
+	if m.whole.Failed() {
+		m.whole.Logf("console:\n%s", m.output.String())
 	}
 }
 
