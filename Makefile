@@ -49,8 +49,8 @@ fuzz:
 	@packaging/bootstrap build
 	packaging/fuzz $(FUZZTIME)
 
-bench:
-	@packaging/bootstrap build
+bench: build
+	go run ./e2e/startup
 	go test -run '^$$' -bench . -benchmem ./...
 
 # Known vulnerabilities in what pfw is built from. Needs the vulnerability database on the net, so CI does without.
