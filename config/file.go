@@ -1,0 +1,137 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"sort"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/BurntSushi/toml"
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// file is a rule file that is being read, with what is wrong with it.
+type file struct {
+	name     string
+	text     []byte
+	root     *table
+	ends     []int // offsets of line feeds
+	problems []Problem
+	warnings []Problem
+}
+
+// parse reads a rule file's text. What is wrong with it as TOML is in the file's problems; root is nil where nothing
+// can be said beyond that.
+func parse(name string, text []byte) *file {
+	f := &file{name: name, text: text}
+	for i, c := range text {
+		if c == '\n' {
+			f.ends = append(f.ends, i)
+		}
+	}
+	if i := invalidUTF8(text); i >= 0 {
+		f.fault("", "", i, wrong("save the file as UTF-8", "the file is not UTF-8 text"))
+		return f
+	}
+	b := builder{f: f}
+	root, err := b.build()
+	var at *unstable.ParserError
+	switch {
+	case errors.As(err, &at):
+		offset := cap(text) - cap(at.Highlight)
+		f.problems = nil
+		f.fault("", "", offset, f.syntax(offset, at.Message))
+		return f
+	case err != nil:
+		f.fault("", "", 0, wrong("", "%s", err))
+		return f
+	case len(f.problems) > 0:
+		f.root = root
+		return f
+	}
+	// The tree is built from well-formed lines; whether the whole is valid TOML (dates that exist, no table closed and
+	// opened again) is for a library that decides it in full.
+	var whole map[string]any
+	_, err = toml.Decode(string(text), &whole)
+	var bad toml.ParseError
+	if errors.As(err, &bad) {
+		offset := min(max(bad.Position.Start, 0), len(text))
+		if f.line(offset) != bad.Position.Line && bad.Position.Line > 0 {
+			offset = f.start(bad.Position.Line)
+		}
+		f.fault("", "", offset, f.syntax(offset, bad.Message))
+		return f
+	}
+	if err != nil {
+		f.fault("", "", 0, wrong("", "%s", strings.TrimPrefix(err.Error(), "toml: ")))
+		return f
+	}
+	f.root = root
+	return f
+}
+
+func invalidUTF8(text []byte) int {
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRune(text[i:])
+		if r == utf8.RuneError && size <= 1 {
+			return i
+		}
+		i += size
+	}
+	return -1
+}
+
+// syntax says what is wrong at an offset with text that is no TOML, with a hint for the slips that people make.
+func (f *file) syntax(offset int, message string) *fault {
+	line := f.source(f.line(offset))
+	_, after, assigned := strings.Cut(line, "=")
+	after = strings.TrimSpace(after)
+	hint := ""
+	switch {
+	case !assigned && strings.Contains(line, ":") && !strings.HasPrefix(strings.TrimSpace(line), "["):
+		hint = "write key = value, with an equals sign"
+	case assigned && after == "":
+		hint = "write a value after the equals sign"
+	case assigned && strings.Count(after, `"`)%2 == 1:
+		hint = "a quotation mark is missing"
+	case assigned && after[0] != '"' && after[0] != '[' && after[0] != '{' && after[0] != '\'':
+		hint = "put text in quotation marks: \"" + strings.Trim(strings.TrimSpace(strings.SplitN(after, "#", 2)[0]), `"`) + `"`
+	}
+	return &fault{"not valid TOML: " + printable(strings.TrimPrefix(message, "toml: ")), printable(hint)}
+}
+
+// line gives the line of an offset, from 1.
+func (f *file) line(offset int) int { return sort.SearchInts(f.ends, offset) + 1 }
+
+// start gives the offset at which a line begins; that of the end for a line that is not there.
+func (f *file) start(line int) int {
+	switch {
+	case line <= 1:
+		return 0
+	case line-2 < len(f.ends):
+		return f.ends[line-2] + 1
+	}
+	return len(f.text)
+}
+
+func (f *file) source(line int) string {
+	start := f.start(line)
+	end := len(f.text)
+	if line-1 < len(f.ends) {
+		end = f.ends[line-1]
+	}
+	return string(bytes.TrimRight(f.text[start:max(start, end)], "\r"))
+}
+
+// problem places a fault.
+func (f *file) problem(key, table string, offset int, w *fault) Problem {
+	offset = min(max(offset, 0), len(f.text))
+	line := f.line(offset)
+	return Problem{File: f.name, Line: line, Column: utf8.RuneCount(f.text[f.start(line):offset]) + 1,
+		Key: key, Message: w.message, Hint: w.hint, table: table, source: f.source(line)}
+}
+
+func (f *file) fault(key, table string, offset int, w *fault) {
+	f.problems = append(f.problems, f.problem(key, table, offset, w))
+}

@@ -1,0 +1,186 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// reader reads a table key by key. It notes which keys it was asked for: all others are unknown.
+type reader struct {
+	f *file
+	t *table
+	// place names the table in messages where it is no rule, rule is the rule's name.
+	place, rule string
+	// prefix stands before the keys of a table in a rule: "schedule.".
+	prefix string
+	asked  []string
+	failed bool
+}
+
+// fail places a fault at an offset.
+func (r *reader) fail(key string, offset int, w *fault) {
+	r.failed = true
+	p := r.f.problem(r.prefix+key, r.place, offset, w)
+	p.Rule = r.rule
+	r.f.problems = append(r.f.problems, p)
+}
+
+func (r *reader) warn(key string, offset int, w *fault) {
+	p := r.f.problem(r.prefix+key, r.place, offset, w)
+	p.Rule = r.rule
+	r.f.warnings = append(r.f.warnings, p)
+}
+
+// field gives a key's field, nil where the key is not set.
+func (r *reader) field(key string) *field {
+	if !slices.Contains(r.asked, key) {
+		r.asked = append(r.asked, key)
+	}
+	return r.t.fields[key]
+}
+
+func (r *reader) value(key string) *value {
+	if f := r.field(key); f != nil {
+		return f.value
+	}
+	return nil
+}
+
+// misplaced refuses keys that are valid elsewhere and not here.
+func (r *reader) misplaced(why, hint string, keys ...string) {
+	for _, key := range keys {
+		if f := r.field(key); f != nil {
+			r.fail(key, f.at, wrong(hint, "%s", why))
+		}
+	}
+}
+
+// missing says that a key has to be there.
+func (r *reader) missing(key, hint string) {
+	r.fail(key, r.t.at, wrong(hint, "the key %q is missing", key))
+}
+
+// done refuses all keys that nobody asked for.
+func (r *reader) done() {
+	for _, name := range slices.Sorted(maps.Keys(r.t.fields)) {
+		f := r.t.fields[name]
+		if slices.Contains(r.asked, name) {
+			continue
+		}
+		hint := ""
+		if near := nearest(name, r.asked); near != "" {
+			hint = fmt.Sprintf("did you mean %q?", near)
+		} else {
+			hint = "valid keys: " + list(r.asked)
+		}
+		r.fail(printable(name), f.at, wrong(hint, "unknown key %q", name))
+	}
+}
+
+// mistyped refuses a value of the wrong kind.
+func (r *reader) mistyped(key string, v *value, want, hint string) {
+	r.fail(key, v.at, wrong(hint, "%s is wanted here, not %s", want, v.what()))
+}
+
+// text gives a string; ok is false where the key is not set or its value is no string.
+func (r *reader) text(key, want string) (s string, v *value, ok bool) {
+	v = r.value(key)
+	if v == nil {
+		return "", nil, false
+	}
+	if v.kind != unstable.String {
+		r.mistyped(key, v, want, "put it in quotation marks")
+		return "", v, false
+	}
+	return v.text, v, true
+}
+
+// flag gives true or false.
+func (r *reader) flag(key string, otherwise bool) bool {
+	v := r.value(key)
+	if v == nil {
+		return otherwise
+	}
+	if v.kind != unstable.Bool {
+		hint := "write " + key + " = true or " + key + " = false"
+		if v.kind == unstable.String && (v.text == "true" || v.text == "false") {
+			hint = "without quotation marks: " + key + " = " + v.text
+		}
+		r.mistyped(key, v, "true or false", hint)
+		return otherwise
+	}
+	return v.flag
+}
+
+// number gives a whole number between two bounds, both inclusive.
+func (r *reader) number(key string, low, high, otherwise int64) int64 {
+	v := r.value(key)
+	if v == nil {
+		return otherwise
+	}
+	if v.kind != unstable.Integer {
+		r.mistyped(key, v, "a whole number", fmt.Sprintf("for example %s = %d", key, otherwise))
+		return otherwise
+	}
+	if v.whole < low || v.whole > high {
+		r.fail(key, v.at, wrong("", "%d is not between %d and %d", v.whole, low, high))
+		return otherwise
+	}
+	return v.whole
+}
+
+// word gives the meaning of one of a few words, the zero T where the key is not set or has another value. order lists
+// the words as a message should.
+func word[T any](r *reader, key string, words map[string]T, order []string) (T, bool) {
+	var zero T
+	s, v, ok := r.text(key, "one of "+oneOf(order))
+	if !ok {
+		return zero, false
+	}
+	meaning, known := words[s]
+	if !known {
+		r.fail(key, v.at, wrong(suggest(s, order), "unknown word %q", s))
+	}
+	return meaning, known
+}
+
+// each gives the values of a key that takes one or a list; nil where it is not set, or empty, which is refused.
+func (r *reader) each(key string) []*value {
+	v := r.value(key)
+	if v == nil {
+		return nil
+	}
+	if v.kind != unstable.Array {
+		return []*value{v}
+	}
+	if len(v.items) == 0 {
+		r.fail(key, v.at, wrong("leave the key out, or name something", "the list is empty"))
+	}
+	return v.items
+}
+
+// sub gives a table that is the value of a key, nil where it is not set.
+func (r *reader) sub(key, want, hint string) *table {
+	v := r.value(key)
+	if v == nil {
+		return nil
+	}
+	if v.table == nil {
+		r.mistyped(key, v, want, hint)
+	}
+	return v.table
+}
+
+func list(words []string) string {
+	out := ""
+	for i, w := range words {
+		if i > 0 {
+			out += ", "
+		}
+		out += w
+	}
+	return out
+}
