@@ -1,21 +1,6 @@
-// Package api is the control API, both ends: the handler that a daemon serves on its unix socket, the client that the
-// command line uses, and the types of what goes over the wire.
 package api
 
-import (
-	"context"
-	"time"
-
-	"pfw/config"
-)
-
-// Time is a moment on the wire: RFC 3339 with microseconds.
-type Time struct{ time.Time }
-
-// MarshalText gives RFC 3339 with exactly six digits of fraction.
-func (t Time) MarshalText() ([]byte, error) {
-	return []byte(t.Format("2006-01-02T15:04:05.000000Z07:00")), nil
-}
+import "pfw/config"
 
 // State is the daemon's condition in one word.
 type State string
@@ -131,8 +116,13 @@ type Explain struct {
 	Verdict string `json:"verdict"`
 	Rule    string `json:"rule"`
 	Reason  string `json:"reason"`
-	Steps   []Step `json:"steps"`
-	Fix     string `json:"fix,omitempty"`
+	// File and Line are where the deciding rule stands; absent where no rule of a file decides.
+	File string `json:"file,omitempty"`
+	Line int    `json:"line,omitempty"`
+	// Steps are the rules that were asked, in order, the deciding one last.
+	Steps []Step `json:"steps"`
+	// Fix is a command that would let the packet pass.
+	Fix string `json:"fix,omitempty"`
 }
 
 // Step is one rule that was asked.
@@ -142,10 +132,16 @@ type Step struct {
 	Why     string `json:"why"`
 }
 
-// Show is the compiled ruleset.
+// Show is the compiled ruleset: what it is made of, in lines that a person reads, and as a script that nft -f loads.
 type Show struct {
 	Shape string `json:"shape"`
 	NFT   string `json:"nft"`
+}
+
+// File is a rule file as it stands on disk, which need not be what is in force.
+type File struct {
+	File string `json:"file"`
+	Text string `json:"text"`
 }
 
 // Outcome is what a change of the policy led to.
@@ -153,14 +149,4 @@ type Outcome struct {
 	Generation uint64           `json:"generation"`
 	State      State            `json:"state"`
 	Warnings   []config.Problem `json:"warnings"`
-}
-
-// Backend is the daemon, as the handler sees it. A file that is not valid is a config.Errors.
-type Backend interface {
-	Status(ctx context.Context) (Status, error)
-	Rules(ctx context.Context, always bool) (Rules, error)
-	Check(ctx context.Context, text string) (Check, error)
-	Explain(ctx context.Context, packet string) (Explain, error)
-	Show(ctx context.Context) (Show, error)
-	Reload(ctx context.Context) (Outcome, error)
 }

@@ -1,0 +1,44 @@
+package api
+
+import (
+	"context"
+
+	"pfw/daemon/audit"
+)
+
+// Backend is the daemon, as the handler sees it. Its methods are called by many goroutines at once. An error is one of
+//   - *config.Errors: a file is not valid (422; the client's error is a *Problem with the same list)
+//   - *RequestError: the request is at fault (400)
+//   - any other: the daemon could not do it (500)
+type Backend interface {
+	Status(ctx context.Context) (Status, error)
+	Rules(ctx context.Context, always bool) (Rules, error)
+	// Check judges a text as if it were firewall.toml; a text that is not valid is no error. See NewCheck.
+	Check(ctx context.Context, text string) (Check, error)
+	// Explain judges a packet by the policy in force. See ExplainPacket.
+	Explain(ctx context.Context, packet string) (Explain, error)
+	// Show is the ruleset in force. See NewShow.
+	Show(ctx context.Context) (Show, error)
+	// Config reads firewall.toml as it is now.
+	Config(ctx context.Context) (File, error)
+	// Reload ends with ctx only where Serve does: a client that goes away leaves no reload half done.
+	Reload(ctx context.Context) (Outcome, error)
+	Feed
+}
+
+// Feed is the audit log, as the handler sees it.
+type Feed interface {
+	// Recent has the newest entries, at most n, oldest first.
+	Recent(n int) []audit.Entry
+	// Follow delivers what happens from now on until ctx ends, and never waits for the reader. all says that somebody
+	// wants to see allowed connections too, which the kernel tells only while somebody does.
+	Follow(ctx context.Context, all bool, buffer int) *audit.Subscription
+}
+
+// RequestError says that what was asked for is at fault, and not whoever was asked.
+type RequestError struct{ Err error }
+
+func (e *RequestError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the reason.
+func (e *RequestError) Unwrap() error { return e.Err }

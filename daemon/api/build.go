@@ -1,0 +1,82 @@
+package api
+
+import (
+	"errors"
+	"time"
+
+	"pfw/config"
+	"pfw/config/policy"
+)
+
+// NewCheck tells what config.Load made of a file. An error of Load that is not about what the file says, one of reading
+// it, is given back.
+func NewCheck(file string, c *config.Config, err error) (Check, error) {
+	var bad *config.Errors
+	switch {
+	case err == nil:
+		return Check{File: file, Valid: true, Warnings: c.Warnings, Expectations: c.Expectations}.whole(), nil
+	case errors.As(err, &bad):
+		return Check{File: file, Errors: bad.Problems, Expectations: bad.Expectations}.whole(), nil
+	}
+	return Check{}, err
+}
+
+// ExplainPacket tells what the policy does to a packet that somebody wrote down, at a time where the packet names
+// none. A packet that cannot be read is a *RequestError.
+func ExplainPacket(p *policy.Policy, packet string, source config.Source, now time.Time) (Explain, error) {
+	flow, err := config.ParsePacket(packet, source, now)
+	if err != nil {
+		return Explain{}, &RequestError{err}
+	}
+	return NewExplain(p, flow), nil
+}
+
+// NewExplain tells what the policy does to the packet that opens a connection, and why.
+func NewExplain(p *policy.Policy, flow policy.Flow) Explain {
+	d := p.Decide(flow)
+	e := Explain{Packet: config.FormatPacket(flow), Verdict: d.Verdict.String(), Rule: d.By, Reason: d.Reason, Steps: []Step{}}
+	if d.Rule != nil {
+		e.File, e.Line = d.Rule.Origin.File, d.Rule.Origin.Line
+	}
+	for _, s := range d.Steps {
+		e.Steps = append(e.Steps, Step{Rule: string(s.Rule.Name), Matched: s.Matched, Why: s.Why})
+	}
+	return e
+}
+
+// NewRules tells the rules of a policy, the defaults of the directions that are looked at and, where asked for, what is
+// always in force. All counters are zero; they are for whoever knows them to fill in.
+func NewRules(p *policy.Policy, always bool) Rules {
+	out := Rules{Rules: []Rule{}, Default: []DefaultCount{}}
+	for _, r := range p.Rules() {
+		rule := Rule{
+			Name: string(r.Name), Action: r.Action.String(), Direction: r.Direction(), Enabled: !r.Disabled,
+			Text: r.Text(), Comment: r.Comment, File: r.Origin.File, Line: r.Origin.Line,
+		}
+		if !r.Until.IsZero() {
+			rule.Until = &Time{r.Until}
+		}
+		out.Rules = append(out.Rules, rule)
+	}
+	for _, d := range policy.Directions {
+		if v, hooked := p.Default(d); hooked {
+			out.Default = append(out.Default, DefaultCount{Direction: d.String(), Action: v.String()})
+		}
+	}
+	if always {
+		for _, a := range policy.AlwaysInForce {
+			out.Always = append(out.Always, AlwaysInForce{Name: a.String(), Text: a.Text()})
+		}
+	}
+	return out
+}
+
+// NewDefault gives the defaults in the words of firewall.toml.
+func NewDefault(d policy.Defaults) Default {
+	return Default{Inbound: d.Inbound.String(), Outbound: d.Outbound.String(), Forward: d.Forward.String()}
+}
+
+// NewShow tells of a policy in force what it is made of; script is the ruleset that it was compiled to.
+func NewShow(p *policy.Policy, lists []config.List, script string) Show {
+	return Show{Shape: shape(p, lists, script), NFT: script}
+}

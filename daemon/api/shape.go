@@ -1,0 +1,43 @@
+package api
+
+import (
+	"fmt"
+	"strings"
+
+	"pfw/config"
+	"pfw/config/policy"
+)
+
+// shape says what a policy and its ruleset are made of, one fact a line.
+func shape(p *policy.Policy, lists []config.List, script string) string {
+	var b strings.Builder
+	ways, disabled := map[string]int{}, 0
+	for _, r := range p.Rules() {
+		ways[r.Direction()]++
+		if r.Disabled {
+			disabled++
+		}
+	}
+	fmt.Fprintf(&b, "rules     %d", len(p.Rules()))
+	sep := ": "
+	for _, way := range []string{"in", "out", "both", "forward"} {
+		if n := ways[way]; n > 0 {
+			fmt.Fprintf(&b, "%s%d %s", sep, n, way)
+			sep = ", "
+		}
+	}
+	if disabled > 0 {
+		fmt.Fprintf(&b, "; %d disabled", disabled)
+	}
+	d := NewDefault(p.Defaults())
+	fmt.Fprintf(&b, "\ndefault   inbound %s, outbound %s, forward %s\n", d.Inbound, d.Outbound, d.Forward)
+	for i, l := range lists {
+		head := "lists"
+		if i > 0 {
+			head = ""
+		}
+		fmt.Fprintf(&b, "%-9s @%s: %d entries in %d ranges, from %s\n", head, l.Name, l.Entries, l.Ranges, l.Source)
+	}
+	fmt.Fprintf(&b, "ruleset   %d lines, %d bytes as a script for nft -f\n", strings.Count(script, "\n"), len(script))
+	return b.String()
+}

@@ -1,0 +1,35 @@
+package api
+
+// On the wire an empty list is [], never null: a reader need not tell the two apart.
+
+func whole[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+func (s Status) whole() Status {
+	s.Lists, s.Faults = whole(s.Lists), whole(s.Faults)
+	return s
+}
+
+func (r Rules) whole() Rules {
+	r.Rules, r.Default = whole(r.Rules), whole(r.Default)
+	return r
+}
+
+func (c Check) whole() Check {
+	c.Errors, c.Warnings, c.Expectations = whole(c.Errors), whole(c.Warnings), whole(c.Expectations)
+	return c
+}
+
+func (e Explain) whole() Explain {
+	e.Steps = whole(e.Steps)
+	return e
+}
+
+func (o Outcome) whole() Outcome {
+	o.Warnings = whole(o.Warnings)
+	return o
+}
