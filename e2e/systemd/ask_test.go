@@ -31,6 +31,12 @@ func (b *booted) isActive() {
 	}
 }
 
+// signal sends a signal to a process of the machine; kill comes with the shell, where there is no such program.
+func (b *booted) signal(name, pid string) {
+	b.t.Helper()
+	b.run("sh", "-c", "kill -"+name+" "+pid)
+}
+
 // ruleset is pfw's table, which must be there.
 func (b *booted) ruleset() string {
 	b.t.Helper()

@@ -45,7 +45,6 @@ func TestBooted(t *testing.T) {
 		t.Run(system.name, func(t *testing.T) {
 			b := &booted{machine: newMachine(t, system.name, system.root), source: source}
 			b.powerOn()
-			t.Cleanup(b.story)
 			for _, part := range []struct {
 				name string
 				test func(*booted)
@@ -87,11 +86,12 @@ func (b *booted) powerOn() {
 	b.t.Helper()
 	b.local, b.remote = hosts.Pair(b.whole)
 	b.boot(b.local, b.source)
+	b.whole.Cleanup(b.story)
 }
 
-// story shows what the journal told, where something went wrong.
+// story shows what the journal told since the first boot, where something went wrong.
 func (b *booted) story() {
-	if !b.t.Failed() && !testing.Verbose() {
+	if b.power == nil || !b.t.Failed() && !testing.Verbose() {
 		return
 	}
 	out, err := b.command("journalctl", "--no-pager", "--output=short-precise", "--unit=pfwd").CombinedOutput()

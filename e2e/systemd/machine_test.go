@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -30,11 +31,11 @@ type machine struct {
 	name  string
 	root  string // the overlay: what the machine sees as /
 
-	nspawn *exec.Cmd
-	leader int // the machine's process 1, as seen from here
+	power  *exec.Cmd // nil while it is off; the machine lives no longer than this process
+	leader int       // the machine's process 1, as seen from here
 	output bytes.Buffer
 	gone   chan struct{}
-	exit   error // of nspawn; read after gone
+	exit   error // of power; read after gone
 }
 
 // newMachine lays a fresh overlay over a root file system. What the lower system would start or mount by its own
@@ -44,14 +45,14 @@ func newMachine(t *testing.T, name, lower string) *machine {
 	m := &machine{t: t, whole: t, name: fmt.Sprintf("pfw-%s-%d", name, os.Getpid())}
 	// An overlay's upper directory cannot always lie on the machine's own file system, which may be an overlay itself.
 	work := t.TempDir()
-	mount(t, "tmpfs", work, "tmpfs", "mode=0755")
+	mount(t, "tmpfs", work, "tmpfs", 0, "mode=0755")
 	for _, dir := range []string{"upper", "work", "root"} {
 		if err := os.Mkdir(filepath.Join(work, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
 	m.root = filepath.Join(work, "root")
-	mount(t, "overlay", m.root, "overlay",
+	mount(t, "overlay", m.root, "overlay", 0,
 		fmt.Sprintf("lowerdir=%s,upperdir=%s/upper,workdir=%s/work", lower, work, work))
 	for _, path := range []string{"etc/systemd/system", "etc/fstab", "etc/pfw", "var/lib/pfw", "var/log/pfw", "var/log/journal"} {
 		if err := os.RemoveAll(filepath.Join(m.root, path)); err != nil {
@@ -68,13 +69,17 @@ func newMachine(t *testing.T, name, lower string) *machine {
 		}
 	}
 	m.write("etc/fstab", "")
+	// Where this directory exists the journal outlives a boot.
+	if err := os.Mkdir(filepath.Join(m.root, "var/log/journal"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	return m
 }
 
-func mount(t *testing.T, source, target, kind, options string) {
+func mount(t *testing.T, source, target, kind string, flags uintptr, options string) {
 	t.Helper()
-	if err := unix.Mount(source, target, kind, 0, options); err != nil {
-		t.Fatalf("mount %s on %s: %v", kind, target, err)
+	if err := unix.Mount(source, target, kind, flags, options); err != nil {
+		t.Fatalf("mount %s on %s: %v", source, target, err)
 	}
 	t.Cleanup(func() {
 		if err := unix.Unmount(target, unix.MNT_DETACH); err != nil {
@@ -86,24 +91,36 @@ func mount(t *testing.T, source, target, kind, options string) {
 // boot starts the machine with a test host's network and waits until it is up. The source tree is at /srv/pfw.
 func (m *machine) boot(host *hosts.Host, source string) {
 	m.t.Helper()
-	// nspawn delegates the cgroup that it is in, so it gets one of its own in each hierarchy that systemd looks at.
+	// The name under /proc that the host has means nothing in another process namespace.
+	network, err := os.CreateTemp(m.whole.TempDir(), "network")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	if err := network.Close(); err != nil {
+		m.t.Fatal(err)
+	}
+	mount(m.whole, host.Path(), network.Name(), "", unix.MS_BIND, "")
+
+	// nspawn delegates the cgroup that it is in, so it gets one of its own in each hierarchy that systemd looks at. A
+	// process namespace around it ends with unshare, and unshare with this test: nspawn killed leaves its machine running.
 	args := []string{"-c", `for dir; do [ "$dir" != -- ] || break; mkdir -p "$dir" && echo $$ >"$dir/cgroup.procs" || exit; shift; done; shift; exec "$@"`, "boot"}
 	args = append(args, m.cgroups()...)
-	args = append(args, "--", "systemd-nspawn", "--quiet", "--boot", "--directory="+m.root, "--machine="+m.name,
+	args = append(args, "--", "unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--",
+		"systemd-nspawn", "--quiet", "--boot", "--directory="+m.root, "--machine="+m.name,
 		"--register=no", "--keep-unit", "--link-journal=no", "--console=pipe", "--bind-ro="+source+":/srv/pfw",
-		"--network-namespace-path="+host.Path(), "--capability=CAP_NET_ADMIN")
-	m.nspawn = exec.Command("sh", args...)
-	m.nspawn.Env = append(os.Environ(), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1")
-	m.nspawn.Stdout, m.nspawn.Stderr = &m.output, &m.output
-	m.nspawn.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := m.nspawn.Start(); err != nil {
+		"--network-namespace-path="+network.Name(), "--capability=CAP_NET_ADMIN")
+	m.power = exec.Command("sh", args...)
+	m.power.Env = append(os.Environ(), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1")
+	m.power.Stdout, m.power.Stderr = &m.output, &m.output
+	m.power.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := m.power.Start(); err != nil {
 		m.t.Fatalf("start systemd-nspawn: %v", err)
 	}
 	m.gone = make(chan struct{})
 	go func(cmd *exec.Cmd, gone chan struct{}) {
 		m.exit = cmd.Wait()
 		close(gone)
-	}(m.nspawn, m.gone)
+	}(m.power, m.gone)
 	m.whole.Cleanup(m.powerOff)
 
 	m.await(bootLimit, "the machine to boot", func() bool {
@@ -120,8 +137,8 @@ func (m *machine) boot(host *hosts.Host, source string) {
 	})
 }
 
-// findLeader is the process id of the machine's systemd, 0 while there is none: a child of nspawn that is process 1 of
-// a namespace of its own.
+// findLeader is the process id of the machine's systemd, 0 while there is none: process 1 of a namespace, in the machine's
+// cgroup.
 func (m *machine) findLeader() int {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -132,29 +149,18 @@ func (m *machine) findLeader() int {
 		if err != nil {
 			continue
 		}
-		status, err := os.ReadFile(filepath.Join("/proc", entry.Name(), "status"))
-		if err != nil {
-			continue // it has ended
-		}
-		var parent, inner, name string
-		for line := range strings.Lines(string(status)) {
-			key, value, _ := strings.Cut(line, ":")
-			fields := strings.Fields(value)
-			switch {
-			case key == "Name" && len(fields) > 0:
-				name = fields[0]
-			case key == "PPid":
-				parent = fields[0]
-			case key == "NSpid":
-				inner = fields[len(fields)-1]
-			}
-		}
-		if parent == strconv.Itoa(m.nspawn.Process.Pid) && inner == "1" && name == "systemd" {
+		// A process that has ended meanwhile has neither file.
+		cgroup, _ := os.ReadFile(filepath.Join("/proc", entry.Name(), "cgroup"))
+		status, _ := os.ReadFile(filepath.Join("/proc", entry.Name(), "status"))
+		if bytes.Contains(cgroup, []byte("/"+m.name+"/")) && isInit.Match(status) && bytes.HasPrefix(status, []byte("Name:\tsystemd\n")) {
 			return pid
 		}
 	}
 	return 0
 }
+
+// isInit finds the innermost process id, the last one, in /proc/PID/status.
+var isInit = regexp.MustCompile(`(?m)^NSpid:.*\t1$`)
 
 // shutDown powers the machine off as an administrator does, and waits until it is.
 func (m *machine) shutDown() {
@@ -173,14 +179,14 @@ func (m *machine) shutDown() {
 
 // powerOff pulls the plug where the machine still has power, and removes its cgroups.
 func (m *machine) powerOff() {
-	if m.nspawn == nil {
+	if m.power == nil {
 		return
 	}
-	if err := m.nspawn.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		m.t.Errorf("kill systemd-nspawn: %v", err)
+	if err := m.power.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		m.t.Errorf("kill the machine: %v", err)
 	}
 	<-m.gone
-	m.nspawn = nil
+	m.power = nil
 	for _, dir := range m.cgroups() {
 		if err := removeCgroup(dir); err != nil {
 			m.t.Errorf("remove cgroup: %v", err)

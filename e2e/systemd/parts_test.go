@@ -160,7 +160,7 @@ func (b *booted) restart() {
 func (b *booted) crash() {
 	leak, conn := b.flood(), b.session()
 	pid := b.property("MainPID")
-	b.run("kill", "-KILL", pid)
+	b.signal("KILL", pid)
 	b.await(10*time.Second, "systemd to start pfwd again", func() bool {
 		now := b.property("MainPID")
 		return now != pid && now != "0" && b.property("ActiveState") == "active"
@@ -186,7 +186,7 @@ func (b *booted) watchdog() {
 		b.t.Errorf("systemd replaced a pfwd that worked")
 	}
 	pid = b.property("MainPID")
-	b.run("kill", "-STOP", pid)
+	b.signal("STOP", pid)
 	b.await(5*limit, "systemd to replace a pfwd that hangs", func() bool {
 		now := b.property("MainPID")
 		return now != pid && now != "0" && b.property("ActiveState") == "active"
