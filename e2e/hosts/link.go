@@ -95,6 +95,50 @@ func (h *Host) AddRoute(dst netip.Prefix, via netip.Addr) error {
 	return nil
 }
 
+// AddRouteBy is AddRoute by one of several interfaces; of several routes to the
+// same prefix that with the least metric is taken, and a socket that is bound to
+// an interface takes that interface's.
+func (h *Host) AddRouteBy(iface string, dst netip.Prefix, via netip.Addr, metric int) error {
+	return h.onLink(iface, fmt.Sprintf("route %s via %s", dst, via), func(l netlink.Link) error {
+		return h.link.RouteAdd(&netlink.Route{
+			LinkIndex: l.Attrs().Index,
+			Dst:       ipNet(dst.Masked()),
+			Gw:        via.AsSlice(),
+			Priority:  metric,
+			Flags:     int(netlink.FLAG_ONLINK),
+		})
+	})
+}
+
+// Hardware is the address of an interface's hardware.
+func (h *Host) Hardware(iface string) (mac net.HardwareAddr, err error) {
+	err = h.onLink(iface, "hardware", func(l netlink.Link) error { mac = l.Attrs().HardwareAddr; return nil })
+	return mac, err
+}
+
+// AddNeighbour makes a neighbour known for good, so that nobody need answer for
+// its address.
+func (h *Host) AddNeighbour(iface string, addr netip.Addr, mac net.HardwareAddr) error {
+	return h.onLink(iface, "neighbour "+addr.String(), func(l netlink.Link) error {
+		return h.link.NeighSet(&netlink.Neigh{
+			LinkIndex:    l.Attrs().Index,
+			State:        netlink.NUD_PERMANENT,
+			IP:           addr.AsSlice(),
+			HardwareAddr: mac,
+		})
+	})
+}
+
+// ForgetConnections empties the host's table of connections (conntrack).
+func (h *Host) ForgetConnections() error {
+	return h.Do(func() error {
+		if err := netlink.ConntrackTableFlush(netlink.ConntrackTable); err != nil {
+			return fmt.Errorf("host %s: flush conntrack: %w", h.Name, err)
+		}
+		return nil
+	})
+}
+
 // AddLocal makes every address of a prefix the host's own: it answers for them
 // and sockets may bind them. Neighbours need a route to it through the host.
 func (h *Host) AddLocal(prefix netip.Prefix) error {
