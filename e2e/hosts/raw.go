@@ -28,7 +28,10 @@ func (h *Host) NewInjector(iface string, to net.HardwareAddr) (*Injector, error)
 	}
 	in := &Injector{to: unix.SockaddrLinklayer{Ifindex: index, Halen: 6}}
 	copy(in.to.Addr[:], to)
-	err = h.Do(func() error { in.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); return err })
+	err = h.Do(func() error {
+		in.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("host %s: open packet socket: %w", h.Name, err)
 	}
