@@ -1,0 +1,171 @@
+package api
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// ErrUnreachable says that no daemon answers on the socket.
+var ErrUnreachable = errors.New("pfwd is not reachable")
+
+// Client asks a daemon. Its errors wrap ErrUnreachable where none answers, and are a *Problem where one answers that it
+// does not do what was asked.
+type Client struct{ http http.Client }
+
+// NewClient makes a client of the daemon that listens on the socket at path. Nothing is asked yet.
+func NewClient(path string) *Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+		}
+		return conn, nil
+	}
+	return &Client{http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
+}
+
+// Status asks how the firewall is.
+func (c *Client) Status(ctx context.Context) (v Status, err error) {
+	return v, c.get(ctx, "status", &v)
+}
+
+// Rules asks for the rules in force and their counters; always adds what is in force whatever the rules say.
+func (c *Client) Rules(ctx context.Context, always bool) (v Rules, err error) {
+	if always {
+		return v, c.get(ctx, "rules?all=1", &v)
+	}
+	return v, c.get(ctx, "rules", &v)
+}
+
+// Show asks for the ruleset in force.
+func (c *Client) Show(ctx context.Context) (v Show, err error) {
+	return v, c.get(ctx, "show", &v)
+}
+
+// Config asks for firewall.toml as the daemon reads it.
+func (c *Client) Config(ctx context.Context) (v File, err error) {
+	return v, c.get(ctx, "config", &v)
+}
+
+// Check asks the daemon to judge a text as if it were its firewall.toml.
+func (c *Client) Check(ctx context.Context, text string) (v Check, err error) {
+	return v, c.post(ctx, "check", checkRequest{&text}, &v)
+}
+
+// Explain asks what the policy in force does to a packet.
+func (c *Client) Explain(ctx context.Context, packet string) (v Explain, err error) {
+	return v, c.post(ctx, "explain", explainRequest{&packet}, &v)
+}
+
+// Reload asks for the rule file to be put in force, and waits for the outcome.
+func (c *Client) Reload(ctx context.Context) (v Outcome, err error) {
+	return v, c.post(ctx, "reload", struct{}{}, &v)
+}
+
+// Events gives entries of the audit log as JSON, one after another: the newest, or with follow what happens from now on
+// until ctx ends. all adds allowed connections. The last error is that of the stream; its end is none.
+func (c *Client) Events(ctx context.Context, follow, all bool) iter.Seq2[json.RawMessage, error] {
+	return func(yield func(json.RawMessage, error) bool) {
+		var switches []string
+		if follow {
+			switches = append(switches, "follow=1")
+		}
+		if all {
+			switches = append(switches, "all=1")
+		}
+		answer, err := c.ask(ctx, http.MethodGet, "events?"+strings.Join(switches, "&"), nil)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer answer.Close()
+		lines := bufio.NewReader(answer)
+		for {
+			line, err := lines.ReadBytes('\n')
+			if errors.Is(err, io.EOF) && len(line) == 0 {
+				return
+			}
+			if err != nil {
+				yield(nil, fmt.Errorf("follow events: %w", err))
+				return
+			}
+			if !yield(bytes.TrimSuffix(line, []byte("\n")), nil) {
+				return
+			}
+		}
+	}
+}
+
+func (c *Client) get(ctx context.Context, what string, into any) error {
+	return c.decode(ctx, http.MethodGet, what, nil, into)
+}
+
+func (c *Client) post(ctx context.Context, what string, request, into any) error {
+	text, err := json.Marshal(request)
+	if err != nil {
+		return fmt.Errorf("encode request: %w", err)
+	}
+	return c.decode(ctx, http.MethodPost, what, text, into)
+}
+
+func (c *Client) decode(ctx context.Context, method, what string, request []byte, into any) error {
+	answer, err := c.ask(ctx, method, what, request)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	if err := json.NewDecoder(answer).Decode(into); err != nil {
+		return fmt.Errorf("read answer of pfwd: %w", err)
+	}
+	return nil
+}
+
+// ask gives the body of an answer, which the caller closes; an answer other than 200 is a *Problem.
+func (c *Client) ask(ctx context.Context, method, what string, request []byte) (io.ReadCloser, error) {
+	r, err := http.NewRequestWithContext(ctx, method, "http://pfw/v1/"+what, bytes.NewReader(request))
+	if err != nil {
+		return nil, fmt.Errorf("ask pfwd: %w", err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := c.http.Do(r)
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	if answer.StatusCode == http.StatusOK {
+		return answer.Body, nil
+	}
+	defer answer.Body.Close()
+	p := newProblem(answer.StatusCode, "pfwd answers "+answer.Status)
+	if answer.Header.Get("Content-Type") == problemJSON {
+		if err := json.NewDecoder(answer.Body).Decode(p); err != nil {
+			return nil, fmt.Errorf("read answer of pfwd: %s: %w", answer.Status, err)
+		}
+	}
+	return nil, p
+}
+
+// unreachable takes off what net/http adds, an address that nobody knows, and tells a daemon that does not answer in time
+// from one that breaks off.
+func unreachable(err error) error {
+	var outer *url.Error
+	if errors.As(err, &outer) {
+		err = outer.Err
+	}
+	switch {
+	case errors.Is(err, ErrUnreachable):
+		return err
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%w: it does not answer in time", ErrUnreachable)
+	}
+	return fmt.Errorf("ask pfwd: %w", err)
+}

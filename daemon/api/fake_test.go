@@ -1,0 +1,104 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"pfw/config"
+	"pfw/daemon/audit"
+)
+
+// fake is a daemon that answers what the test says.
+type fake struct {
+	*audit.Log
+	err    error
+	panics bool
+	subs   chan *audit.Subscription
+}
+
+func (f *fake) Status(context.Context) (Status, error) {
+	if f.panics {
+		panic("oops")
+	}
+	since := time.Date(2026, 11, 21, 19, 22, 14, 0, time.FixedZone("", 3600))
+	return Status{State: OK, Since: Time{since}, Generation: 7, File: "/etc/pfw/firewall.toml"}, f.err
+}
+
+func (f *fake) Rules(_ context.Context, always bool) (Rules, error) {
+	r := Rules{Rules: []Rule{{Name: "ssh", Packets: 3}}}
+	if always {
+		r.Always = []AlwaysInForce{{Name: "loopback"}}
+	}
+	return r, f.err
+}
+
+func (f *fake) Check(_ context.Context, text string) (Check, error) {
+	return Check{File: text, Valid: true}, f.err
+}
+
+func (f *fake) Explain(_ context.Context, packet string) (Explain, error) {
+	return Explain{Packet: packet, Verdict: "allow"}, f.err
+}
+
+func (f *fake) Show(context.Context) (Show, error) {
+	return Show{Shape: "1 rule", NFT: "table inet pfw"}, f.err
+}
+
+func (f *fake) Config(context.Context) (File, error) {
+	return File{"/etc/pfw/firewall.toml", "[default]\n"}, f.err
+}
+
+func (f *fake) Reload(context.Context) (Outcome, error) {
+	return Outcome{Generation: 8, State: OK}, f.err
+}
+
+func (f *fake) Follow(ctx context.Context, _ bool, buffer int) *audit.Subscription {
+	s := f.Subscribe(ctx, buffer)
+	if f.subs != nil {
+		f.subs <- s
+	}
+	return s
+}
+
+var errBad = &config.Errors{Problems: []config.Problem{{File: "firewall.toml", Line: 2, Column: 5, Key: "action", Message: `unknown word "drop"`}}}
+
+// start serves a fake on a real socket until the test ends.
+func start(t *testing.T, f *fake, g gate) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "run", "control.sock")
+	l, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Log, err = audit.Open(audit.Options{StateDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- serve(ctx, l, f, slog.New(slog.DiscardHandler), g) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+		if _, err := net.Dial("unix", path); err == nil {
+			t.Error("the socket answers after the end")
+		}
+	})
+	return path
+}
+
+func problem(t *testing.T, err error) *Problem {
+	t.Helper()
+	var p *Problem
+	if !errors.As(err, &p) {
+		t.Fatalf("got %v, want a problem document", err)
+	}
+	return p
+}

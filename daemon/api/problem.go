@@ -1,0 +1,70 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"pfw/config"
+)
+
+// Problem is what the daemon answers where it does not do what was asked (RFC 9457), and the client's error then.
+type Problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	// Errors and Expectations say what is wrong with a file that is not valid.
+	Errors       []config.Problem     `json:"errors,omitempty"`
+	Expectations []config.Expectation `json:"expectations,omitempty"`
+}
+
+// InvalidFile is the type of a problem with a rule file. All others are of type about:blank, told apart by status.
+const InvalidFile = "tag:pfw,2026:invalid-file"
+
+// Error is the detail: for an invalid file the text that pfw check prints, of several lines.
+func (p *Problem) Error() string { return p.Detail }
+
+// ExpectationOnly tells whether a file was refused for nothing but expectations that do not hold.
+func (p *Problem) ExpectationOnly() bool {
+	return p.Type == InvalidFile && len(p.Errors) == 0 && len(p.Expectations) > 0
+}
+
+func newProblem(status int, detail string) *Problem {
+	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail}
+}
+
+// problemOf is what is answered for an error of the backend.
+func problemOf(err error) *Problem {
+	var problem *Problem
+	var bad *config.Errors
+	var request *RequestError
+	switch {
+	case errors.As(err, &problem):
+		return problem
+	case errors.As(err, &bad):
+		return &Problem{
+			Type: InvalidFile, Title: "The file is not valid", Status: http.StatusUnprocessableEntity,
+			Detail: bad.Error(), Errors: bad.Problems, Expectations: bad.Expectations,
+		}
+	case errors.As(err, &request):
+		return newProblem(http.StatusBadRequest, err.Error())
+	case errors.Is(err, context.Canceled):
+		return newProblem(http.StatusServiceUnavailable, "the daemon is about to end")
+	}
+	return newProblem(http.StatusInternalServerError, err.Error())
+}
+
+const problemJSON = "application/problem+json"
+
+func (p *Problem) write(w http.ResponseWriter) {
+	text, err := Encode(p)
+	if err != nil {
+		panic(fmt.Sprintf("api: a problem has a JSON form: %v", err))
+	}
+	w.Header().Set("Content-Type", problemJSON)
+	w.WriteHeader(p.Status)
+	// Who asked is gone if this fails: nobody is left to tell.
+	_, _ = w.Write(text)
+}
