@@ -5,13 +5,16 @@ import "pfw/config/policy"
 // Counter is a number of packets and the sum of their lengths, IP headers included.
 type Counter struct{ Packets, Bytes uint64 }
 
-// RuleCounters counts the packets that a rule or a default decided: the openings of connections.
+// RuleCounters counts the packets that a rule or a default decided: the openings of connections. All of it goes on over
+// reloads, also where the rule's log is switched on or off: what was logged is Sent and Over, whatever Packets is.
 type RuleCounters struct {
 	Counter
-	// Over counts those of Packets that were not logged because the rule's log cap was reached.
+	// Sent counts those of Packets for which a message that is to be written was handed to the log.
+	Sent uint64
+	// Over counts those that would have been, had the rule's log cap not been reached.
 	Over uint64
-	// Logged says whether the rule hands its packets to the nflog group of what is refused: only then
-	// Packets - Over messages were sent to it.
+	// Logged says whether the rule's messages are to be written, as the ruleset in force has it. Where it was so all the
+	// time, Packets = Sent + Over.
 	Logged bool
 }
 
@@ -25,4 +28,12 @@ type Counters struct {
 	Always map[policy.Always]Counter
 	// Cut counts packets of connections that were cut, Kept those of connections older than pfw that were let through.
 	Cut, Kept Counter
+}
+
+func newCounters() Counters {
+	return Counters{
+		Rules:    map[policy.Name]RuleCounters{},
+		Defaults: map[policy.Direction]RuleCounters{},
+		Always:   map[policy.Always]Counter{},
+	}
 }

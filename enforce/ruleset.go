@@ -1,22 +1,71 @@
 package enforce
 
 import (
-	"time"
+	"fmt"
+	"strings"
 
 	"pfw/config/policy"
 )
 
-// Options is what a ruleset depends on beside the policy.
-type Options struct {
-	// Now is the time from which on schedules are written out, in the location by whose clock they are read.
-	Now time.Time
+// Ruleset is what the kernel runs: chains of rules, and the sets and counters that they name. It comes from Compile and
+// does not change.
+type Ruleset struct {
+	sets     []set
+	counters []string
+	chains   []chain
+	// logged tells of each rule's and default's counter whether its messages are to be written.
+	logged map[string]bool
 }
 
-// Ruleset is what the kernel runs: chains, rules, sets and counters.
-type Ruleset struct{}
+// chain is a list of rules, at a hook or for other chains to go to.
+type chain struct {
+	name string
+	// at is the direction of the packets that the hook sees; 0 where the chain is at no hook.
+	at     policy.Direction
+	policy verdict // of a chain at a hook: what becomes of a packet that no rule decides
+	rules  []rule
+}
 
-// Compile makes the ruleset of a policy.
-func Compile(p *policy.Policy, o Options) Ruleset { return Ruleset{} }
+// rule is a list of statements: each is done only if those before it hold.
+type rule struct {
+	statements []statement
+	comment    string
+}
 
-// String gives the ruleset as a script for nft -f.
-func (r Ruleset) String() string { return "" }
+func (r rule) text() string {
+	words := make([]string, len(r.statements))
+	for i, s := range r.statements {
+		words[i] = s.text()
+	}
+	line := strings.Join(words, " ")
+	if r.comment != "" {
+		line += fmt.Sprintf(` comment "%s"`, r.comment)
+	}
+	return line
+}
+
+// String gives the ruleset as a script for nft -f, which replaces the table as a whole: bans and counters begin anew.
+func (r Ruleset) String() string {
+	var b strings.Builder
+	// Adding first, as a table that is not there cannot be deleted.
+	fmt.Fprintf(&b, "add table inet %[1]s\ndelete table inet %[1]s\ntable inet %[1]s {\n", tableName)
+	for _, name := range r.counters {
+		fmt.Fprintf(&b, "\tcounter %s {\n\t}\n", name)
+	}
+	for _, s := range r.sets {
+		b.WriteString("\n")
+		b.WriteString(s.text())
+	}
+	for _, c := range r.chains {
+		fmt.Fprintf(&b, "\n\tchain %s {\n", c.name)
+		if c.at != 0 {
+			fmt.Fprintf(&b, "\t\ttype filter hook %s priority filter; policy %s;\n", baseName(c.at), c.policy.text())
+		}
+		for _, line := range c.rules {
+			fmt.Fprintf(&b, "\t\t%s\n", line.text())
+		}
+		b.WriteString("\t}\n")
+	}
+	b.WriteString("}\n")
+	return b.String()
+}

@@ -1,6 +1,11 @@
 package enforce
 
-import "pfw/config/policy"
+import (
+	"fmt"
+	"strings"
+
+	"pfw/config/policy"
+)
 
 // Tag is what a log prefix says of a logged packet.
 type Tag struct {
@@ -25,8 +30,72 @@ const (
 	ByDefault
 )
 
-// String gives the log prefix, at most 127 bytes.
-func (t Tag) String() string { return "" }
+// maxTag is NF_LOG_PREFIXLEN less the final zero byte (include/net/netfilter/nf_log.h). The longest tag, with a name of
+// 48 characters, is shorter.
+const maxTag = 127
 
-// ParseTag reads a log prefix.
-func ParseTag(s string) (Tag, error) { return Tag{}, nil }
+// The words of a tag, which stand between its blanks.
+const (
+	tagFirst   = "pfw"
+	tagWritten = "log"
+	tagLive    = "live"
+	tagRule    = "rule"
+	tagDefault = "default"
+)
+
+// String gives the log prefix: "pfw block in high log rule no-telnet", at most 127 bytes. It holds nothing that a quoted
+// string of nft would interpret.
+func (t Tag) String() string {
+	words := []string{tagFirst, t.Action.String(), t.Direction.String(), t.Severity.String(), tagLive}
+	if t.Written {
+		words[4] = tagWritten
+	}
+	switch t.Kind {
+	case ByRule:
+		words = append(words, tagRule, string(t.Rule))
+	case ByDefault:
+		words = append(words, tagDefault)
+	default:
+		panic(fmt.Sprintf("enforce: tag kind %d", uint8(t.Kind)))
+	}
+	return strings.Join(words, " ")
+}
+
+// ParseTag reads a log prefix. Anything that String does not write is an error: another program may log to the group.
+func ParseTag(s string) (Tag, error) {
+	var t Tag
+	words := strings.Split(s, " ")
+	if len(s) > maxTag || len(words) < 6 || words[0] != tagFirst {
+		return Tag{}, fmt.Errorf("log prefix %q is not pfw's", s)
+	}
+	t.Action = policy.Verdicts[words[1]]
+	for _, d := range policy.Directions {
+		if d.String() == words[2] {
+			t.Direction = d
+		}
+	}
+	t.Severity = policy.Severities[words[3]]
+	if t.Action == 0 || t.Direction == 0 || t.Severity == 0 {
+		return Tag{}, fmt.Errorf("log prefix %q: unknown action, direction or severity", s)
+	}
+	switch words[4] {
+	case tagWritten:
+		t.Written = true
+	case tagLive:
+	default:
+		return Tag{}, fmt.Errorf("log prefix %q: unknown word %q", s, words[4])
+	}
+	switch {
+	case words[5] == tagDefault && len(words) == 6:
+		t.Kind = ByDefault
+	case words[5] == tagRule && len(words) == 7:
+		name, err := policy.ParseName(words[6])
+		if err != nil {
+			return Tag{}, fmt.Errorf("log prefix %q: %w", s, err)
+		}
+		t.Kind, t.Rule = ByRule, name
+	default:
+		return Tag{}, fmt.Errorf("log prefix %q: unknown end", s)
+	}
+	return t, nil
+}

@@ -1,0 +1,129 @@
+package enforce
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"pfw/config/policy"
+)
+
+// Options is what a ruleset depends on beside the policy.
+type Options struct {
+	// Now is the time from which on schedules are written out, for a year, in the location by whose clock they are read.
+	Now time.Time
+}
+
+// Compile makes the ruleset of a policy. The same policy at the same time gives the same ruleset.
+func Compile(p *policy.Policy, o Options) Ruleset {
+	c := compiler{policy: p, options: o, sets: map[string]set{}, windows: map[*policy.Schedule]timeMatch{}, counted: map[string]bool{}, logged: map[string]bool{}}
+	for _, s := range dynamicSets() {
+		c.keep(s)
+	}
+	for _, a := range policy.AlwaysInForce {
+		c.counter(alwaysCounter + a.String())
+	}
+	c.counter(cutCounter)
+	c.counter(keptCounter)
+	for _, d := range policy.Directions {
+		c.direction(d)
+	}
+	if c.rejects {
+		c.chains = append(c.chains, c.reject())
+	}
+	return Ruleset{
+		sets:     slices.SortedFunc(maps.Values(c.sets), func(a, b set) int { return compareNames(a.name, b.name) }),
+		counters: c.counters,
+		// A chain stands before those that go to it.
+		chains: slices.Concat(c.chains, c.bases),
+		logged: c.logged,
+	}
+}
+
+// compiler gathers what a ruleset is made of.
+type compiler struct {
+	policy   *policy.Policy
+	options  Options
+	sets     map[string]set
+	windows  map[*policy.Schedule]timeMatch
+	counters []string
+	counted  map[string]bool
+	chains   []chain // at no hook
+	bases    []chain
+	rejects  bool
+	logged   map[string]bool
+}
+
+// direction makes the chain at a hook and those of its rules, one after the other.
+func (c *compiler) direction(d policy.Direction) {
+	byDefault, hooked := c.policy.Default(d)
+	if !hooked {
+		return
+	}
+	base := chain{name: baseName(d), at: d, policy: accept}
+	if byDefault.Refuses() {
+		base.policy = drop
+	}
+	base.rules = c.always(d)
+	for _, r := range c.policy.Rules() {
+		m, ok := r.Match(d)
+		if !ok || r.Disabled {
+			continue
+		}
+		lines := c.lines(m)
+		if len(lines) == 0 {
+			continue
+		}
+		target := c.decider(deciderOf(c.policy, r, d))
+		for _, line := range lines {
+			base.rules = append(base.rules, rule{append(line, goTo{target}), commentOf(r)})
+		}
+	}
+	base.rules = append(base.rules, rule{statements: []statement{goTo{c.decider(defaultDecider(c.policy, d, byDefault))}}})
+	c.bases = append(c.bases, base)
+}
+
+// keep adds a set, unless there is one of the same contents, and gives its name.
+func (c *compiler) keep(s set) string {
+	if _, ok := c.sets[s.name]; !ok {
+		c.sets[s.name] = s
+	}
+	return s.name
+}
+
+// counter adds a counter, once, and gives the statement that counts.
+func (c *compiler) counter(name string) count {
+	if !c.counted[name] {
+		c.counted[name] = true
+		c.counters = append(c.counters, name)
+	}
+	return count{name}
+}
+
+func compareNames(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// maxComment is what nft takes, in bytes (NFTNL_UDATA_COMMENT_MAXLEN).
+const maxComment = 128
+
+// commentOf makes a comment that a script can hold: nft has no way to write a quotation mark in one.
+func commentOf(r *policy.Rule) string {
+	out := make([]byte, 0, maxComment)
+	for _, letter := range r.Comment {
+		if letter == '"' {
+			letter = '\''
+		}
+		if len(out)+len(string(letter)) > maxComment {
+			break
+		}
+		out = append(out, string(letter)...)
+	}
+	return string(out)
+}

@@ -1,0 +1,106 @@
+package enforce
+
+import (
+	"fmt"
+
+	"pfw/config/policy"
+)
+
+// always gives the rules that stand before those of the file.
+func (c *compiler) always(d policy.Direction) []rule {
+	var out []rule
+	add := func(statements ...statement) { out = append(out, rule{statements: statements}) }
+	inForce := func(a policy.Always) count { return c.counter(alwaysCounter + a.String()) }
+
+	if lo, ok := loopback(d); ok {
+		add(lo, inForce(policy.Loopback), accept)
+	}
+	for _, f := range policy.Families {
+		for _, e := range remoteEnds(d) {
+			add(familyIs{f}, bannedEnd{f, e}, inForce(policy.Banned), drop)
+		}
+	}
+	for _, f := range policy.Families {
+		add(familyIs{f}, tupleIn{f, cutSet}, count{cutCounter}, drop)
+	}
+	add(isFollowing, inForce(policy.Established), accept)
+	// Connections older than pfw, which conntrack has not seen begin: TCP that is under way, and UDP.
+	for _, f := range policy.Families {
+		add(familyIs{f}, protocolIs{policy.TCP}, opensTCP{not: true}, tupleIn{f, keptSet}, count{keptCounter}, accept)
+		add(familyIs{f}, protocolIs{policy.UDP}, tupleIn{f, keptSet}, count{keptCounter}, accept)
+	}
+	add(isInvalid, inForce(policy.Invalid), drop)
+	add(isNew, protocolIs{policy.TCP}, opensTCP{not: true}, inForce(policy.Invalid), drop)
+
+	// Conntrack does not track these, so they must be named. No router passes them on.
+	neighbours := []statement{familyIs{policy.IPv6}, protocolIs{policy.ICMPv6},
+		icmpTypeIn{protocol: policy.ICMPv6, set: c.keep(icmpSet(policy.ICMPv6, policy.ICMPv6AlwaysAllowed()))}}
+	if d == policy.Forward {
+		add(append(neighbours, inForce(policy.Invalid), drop)...)
+		return out
+	}
+	add(append(neighbours, inForce(policy.NeighbourDiscovery), accept)...)
+	add(familyIs{policy.IPv4}, protocolIs{policy.IGMP}, inForce(policy.Membership), accept)
+	for _, f := range policy.Families {
+		from, to := policy.DHCPPorts(f, d)
+		add(familyIs{f}, protocolIs{policy.UDP},
+			portIn{protocol: policy.UDP, end: source, one: policy.PortRange{First: from, Last: from}},
+			portIn{protocol: policy.UDP, end: destination, one: policy.PortRange{First: to, Last: to}},
+			inForce(policy.DHCP), accept)
+	}
+	return out
+}
+
+// loopback is the interface of what stays on this machine; ok is false for what passes through.
+func loopback(d policy.Direction) (s interfaceIs, ok bool) {
+	lo, err := policy.ParseInterface("lo")
+	if err != nil {
+		panic(err)
+	}
+	switch d {
+	case policy.In:
+		return interfaceIs{entering, lo}, true
+	case policy.Out:
+		return interfaceIs{leaving, lo}, true
+	case policy.Forward:
+		return interfaceIs{}, false
+	}
+	panic(fmt.Sprintf("enforce: direction %d", uint8(d)))
+}
+
+// remoteEnds says which ends of a packet may be banned.
+func remoteEnds(d policy.Direction) []end {
+	switch d {
+	case policy.In:
+		return []end{source}
+	case policy.Out:
+		return []end{destination}
+	case policy.Forward:
+		return []end{source, destination}
+	}
+	panic(fmt.Sprintf("enforce: direction %d", uint8(d)))
+}
+
+// dynamicSets are filled while the table is in force.
+func dynamicSets() []set {
+	return []set{
+		dynamicSet(ofFamily(bannedSet, policy.IPv4), &banned4Kind),
+		dynamicSet(ofFamily(bannedSet, policy.IPv6), &banned6Kind),
+		dynamicSet(ofFamily(cutSet, policy.IPv4), &tuple4Kind),
+		dynamicSet(ofFamily(cutSet, policy.IPv6), &tuple6Kind),
+		dynamicSet(ofFamily(keptSet, policy.IPv4), &tuple4Kind),
+		dynamicSet(ofFamily(keptSet, policy.IPv6), &tuple6Kind),
+	}
+}
+
+// reject is the chain that refuses with an answer. What is for many gets none.
+func (c *compiler) reject() chain {
+	s := single(&fibKind, answerlessTypes, nativeBytes)
+	s.name = answerlessSet
+	c.keep(s)
+	return chain{name: rejectChain, rules: []rule{
+		{statements: []statement{answerless{}, drop}},
+		{statements: []statement{protocolIs{policy.TCP}, tcpReset}},
+		{statements: []statement{adminProhibited}},
+	}}
+}

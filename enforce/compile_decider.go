@@ -1,0 +1,84 @@
+package enforce
+
+import "pfw/config/policy"
+
+// decider is what a rule or a default does to the packets that come to it.
+type decider struct {
+	name    string // of the rule, or "default"
+	counter string
+	tag     Tag
+	logs    bool // a message to the log for each packet, as far as the cap lets
+	group   uint16
+	cap     policy.Rate
+}
+
+func deciderOf(p *policy.Policy, r *policy.Rule, d policy.Direction) decider {
+	return complete(p, decider{
+		name:    string(r.Name),
+		counter: ruleCounter + string(r.Name),
+		tag:     Tag{Rule: r.Name, Action: r.Action, Direction: d, Severity: r.Severity, Kind: ByRule, Written: r.Log},
+	})
+}
+
+func defaultDecider(p *policy.Policy, d policy.Direction, v policy.Verdict) decider {
+	return complete(p, decider{
+		name:    "default",
+		counter: defaultCounter + d.String(),
+		tag:     Tag{Action: v, Direction: d, Severity: policy.Low, Kind: ByDefault, Written: v.Refuses() && p.Log().Unmatched},
+	})
+}
+
+// complete adds what the file says of all logging. What is allowed goes to a group of its own, where somebody may watch it
+// live; what is refused and not to be written goes nowhere.
+func complete(p *policy.Policy, x decider) decider {
+	log := p.Log()
+	x.group, x.cap, x.logs = log.Group, log.Cap, x.tag.Written
+	if x.tag.Action == policy.Allow {
+		x.tag.Written = x.tag.Written || log.Allowed
+		x.group, x.logs = log.Group+1, true
+	}
+	return x
+}
+
+// decider makes the chain of a rule or default and gives its name. A rule may have one for each of two directions.
+func (c *compiler) decider(x decider) string {
+	ch := chain{name: deciderChain(x.tag.Direction, x.name)}
+	add := func(statements ...statement) { ch.rules = append(ch.rules, rule{statements: statements}) }
+	end := c.ending(x.tag.Action)
+
+	if x.tag.Action == policy.Allow {
+		// A connection that has passed once is not opened again by its next packet.
+		add(isConfirmed, accept)
+	}
+	add(c.counter(x.counter))
+	// All three counters are always there, so that a log that is switched off and on again goes on counting.
+	over, sent := c.counter(overCounter+x.counter), c.counter(sentCounter+x.counter)
+	c.logged[x.counter] = x.tag.Written
+	if x.logs {
+		excess, message := []statement{}, []statement{logTo{x.tag, x.group}}
+		if x.tag.Written {
+			excess, message = append(excess, over), append([]statement{sent}, message...)
+		}
+		if !x.cap.Unlimited() {
+			add(append(append([]statement{newOverRate(x.cap)}, excess...), end)...)
+		}
+		add(message...)
+	}
+	add(end)
+	c.chains = append(c.chains, ch)
+	return ch.name
+}
+
+// ending is how a packet leaves.
+func (c *compiler) ending(v policy.Verdict) statement {
+	switch v {
+	case policy.Allow:
+		return accept
+	case policy.Block:
+		return drop
+	case policy.Reject:
+		c.rejects = true
+		return goTo{rejectChain}
+	}
+	panic("enforce: verdict " + v.String())
+}

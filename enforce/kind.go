@@ -1,0 +1,109 @@
+package enforce
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+
+	"pfw/config/policy"
+)
+
+// kind is what a set's elements are: how nft names the type and spells a value, and how the kernel is told.
+type kind struct {
+	prefix   string // of the names of sets of this kind
+	typeText string
+	datatype nftables.SetDatatype
+	bytes    int
+	// interval sets hold ranges; others single values, in a hash.
+	interval bool
+	// native values are in the machine's byte order, others big-endian. nft wants to know.
+	native bool
+	// typeof is the meta key whose type it is, where the type alone has no name in a script: 0 for others.
+	typeof uint32
+	spell  func(first, last []byte) string
+}
+
+var (
+	ipv4Kind = kind{prefix: "addr4_", typeText: "type ipv4_addr", datatype: nftables.TypeIPAddr, bytes: 4, interval: true, spell: addressText}
+	ipv6Kind = kind{prefix: "addr6_", typeText: "type ipv6_addr", datatype: nftables.TypeIP6Addr, bytes: 16, interval: true, spell: addressText}
+	portKind = kind{prefix: "port_", typeText: "type inet_service", datatype: nftables.TypeInetService, bytes: 2, interval: true,
+		spell: func(first, last []byte) string {
+			return policy.PortRange{First: binary.BigEndian.Uint16(first), Last: binary.BigEndian.Uint16(last)}.String()
+		}}
+	protocolKind = kind{prefix: "proto_", typeText: "type inet_proto", datatype: nftables.TypeInetProto, bytes: 1,
+		spell: func(v, _ []byte) string { return policy.Protocol(v[0]).String() }}
+	icmpKind = kind{prefix: "icmp_", typeText: "type icmp_type", datatype: nftables.TypeICMPType, bytes: 1,
+		spell: func(v, _ []byte) string { return policy.ICMPTypeName(policy.ICMP, v[0]) }}
+	icmpv6Kind = kind{prefix: "icmpv6_", typeText: "type icmpv6_type", datatype: nftables.TypeICMP6Type, bytes: 1,
+		spell: func(v, _ []byte) string { return policy.ICMPTypeName(policy.ICMPv6, v[0]) }}
+	userKind  = kind{prefix: "uid_", typeText: "type uid", datatype: nftables.TypeUID, bytes: 4, native: true, spell: nativeText}
+	groupKind = kind{prefix: "gid_", typeText: "type gid", datatype: nftables.TypeGID, bytes: 4, native: true, spell: nativeText}
+	// The type of meta time has no name of its own: "type time" is a length of time to nft.
+	timeKind = kind{prefix: "time_", typeText: "typeof meta time", datatype: nftables.TypeTimeDate, bytes: 8, interval: true,
+		native: true, typeof: uint32(metaTime), spell: timeText}
+	fibKind = kind{typeText: "type fib_addrtype", datatype: nftables.TypeFIBAddr, bytes: 4, native: true,
+		spell: func(v, _ []byte) string { return fmt.Sprint(binaryutil.NativeEndian.Uint32(v)) }}
+
+	// An IPv6 remote is banned by its /64: the key is the address with the rest zero.
+	banned4Kind = kind{typeText: "type ipv4_addr", datatype: nftables.TypeIPAddr, bytes: 4}
+	banned6Kind = kind{typeText: "type ipv6_addr", datatype: nftables.TypeIP6Addr, bytes: 16}
+	tuple4Kind  = tupleKind(nftables.TypeIPAddr)
+	tuple6Kind  = tupleKind(nftables.TypeIP6Addr)
+)
+
+func tupleKind(address nftables.SetDatatype) kind {
+	d := nftables.MustConcatSetType(nftables.TypeInetProto, address, nftables.TypeInetService, address, nftables.TypeInetService)
+	return kind{typeText: "type " + d.Name, datatype: d, bytes: int(d.Bytes)}
+}
+
+// fields gives the lengths of a key's parts, in bytes, none where the key is one part.
+func (k *kind) fields() []uint32 {
+	parts := nftables.ConcatSetTypeElements(k.datatype)
+	if len(parts) < 2 {
+		return nil
+	}
+	var out []uint32
+	for _, p := range parts {
+		out = append(out, p.Bytes)
+	}
+	return out
+}
+
+func nativeBytes(v uint32) []byte { return binaryutil.NativeEndian.PutUint32(v) }
+
+func nativeText(v, _ []byte) string { return fmt.Sprint(binaryutil.NativeEndian.Uint32(v)) }
+
+// timeText spells a window in whole seconds since 1970, which nft reads whatever the time zone.
+func timeText(first, last []byte) string {
+	return fmt.Sprintf(`"%d"-"%d"`, binary.BigEndian.Uint64(first)/uint64(time.Second), binary.BigEndian.Uint64(last)/uint64(time.Second))
+}
+
+// text is the set as a block of a script.
+func (s *set) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\tset %s {\n\t\t%s\n", s.name, s.kind.typeText)
+	if s.size > 0 {
+		fmt.Fprintf(&b, "\t\tsize %d\n", s.size)
+	}
+	switch {
+	case s.dynamic:
+		b.WriteString("\t\tflags timeout\n")
+	case s.kind.interval:
+		b.WriteString("\t\tflags interval\n")
+	}
+	separator := "\t\telements = { "
+	for e := range s.spans {
+		b.WriteString(separator)
+		b.WriteString(s.kind.spell(e.first[:s.kind.bytes], e.last[:s.kind.bytes]))
+		separator = ",\n\t\t\t     "
+	}
+	if s.count > 0 {
+		b.WriteString(" }\n")
+	}
+	b.WriteString("\t}\n")
+	return b.String()
+}

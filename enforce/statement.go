@@ -1,0 +1,151 @@
+package enforce
+
+import (
+	"fmt"
+
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+
+	"pfw/config/policy"
+)
+
+// statement is one part of a rule. Its two forms, the words of a script and the expressions of netlink, stand side by
+// side in one type, so that they do not drift apart: a test loads both and compares what the kernel made of them.
+type statement interface {
+	text() string
+	exprs() []expr.Any
+}
+
+// register is where a value is loaded to be compared. One is enough: no statement hands a value on to the next.
+const register = 1
+
+// familyIs guards what only one family has.
+type familyIs struct{ family policy.Family }
+
+func (s familyIs) text() string {
+	if s.family == policy.IPv4 {
+		return "meta nfproto ipv4"
+	}
+	return "meta nfproto ipv6"
+}
+
+func (s familyIs) exprs() []expr.Any {
+	value := byte(unix.NFPROTO_IPV4)
+	if s.family == policy.IPv6 {
+		value = unix.NFPROTO_IPV6
+	}
+	return []expr.Any{&expr.Meta{Key: expr.MetaKeyNFPROTO, Register: register}, equals(value)}
+}
+
+// protocolIs guards what only one protocol's header has. In IPv6 it is the protocol behind the extension headers.
+type protocolIs struct{ protocol policy.Protocol }
+
+func (s protocolIs) text() string { return "meta l4proto " + s.protocol.String() }
+
+func (s protocolIs) exprs() []expr.Any {
+	return []expr.Any{&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: register}, equals(byte(s.protocol))}
+}
+
+// protocolIn asks for one of several protocols.
+type protocolIn struct{ set string }
+
+func (s protocolIn) text() string { return "meta l4proto @" + s.set }
+
+func (s protocolIn) exprs() []expr.Any {
+	return []expr.Any{&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: register}, inSet(s.set, false)}
+}
+
+// hookSide says which interface is meant. The zero value is invalid.
+type hookSide uint8
+
+const (
+	_ hookSide = iota
+	entering
+	leaving
+)
+
+// interfaceIs compares an interface's name, or its beginning.
+type interfaceIs struct {
+	side  hookSide
+	iface policy.Interface
+}
+
+func (s interfaceIs) text() string {
+	word := "iifname"
+	if s.side == leaving {
+		word = "oifname"
+	}
+	return fmt.Sprintf("%s %q", word, s.iface.String())
+}
+
+func (s interfaceIs) exprs() []expr.Any {
+	key := expr.MetaKeyIIFNAME
+	if s.side == leaving {
+		key = expr.MetaKeyOIFNAME
+	}
+	name, prefix := s.iface.Name()
+	data := []byte(name)
+	if !prefix {
+		// A whole name is compared in all of its 16 bytes, a beginning in its own length.
+		data = append(data, make([]byte, unix.IFNAMSIZ-len(name))...)
+	}
+	return []expr.Any{&expr.Meta{Key: key, Register: register}, equals(data...)}
+}
+
+// ownerIs compares the user or the group of the socket that sends.
+type ownerIs struct {
+	group bool
+	id    uint32
+}
+
+func (s ownerIs) text() string { return fmt.Sprintf("%s %d", ownerWord(s.group), s.id) }
+
+func (s ownerIs) exprs() []expr.Any {
+	// Accounts are numbers in the machine's own byte order.
+	return []expr.Any{ownerLoad(s.group), equals(binaryutil.NativeEndian.PutUint32(s.id)...)}
+}
+
+// ownerIn asks for one of several users or groups.
+type ownerIn struct {
+	group bool
+	set   string
+}
+
+func (s ownerIn) text() string { return ownerWord(s.group) + " @" + s.set }
+
+func (s ownerIn) exprs() []expr.Any { return []expr.Any{ownerLoad(s.group), inSet(s.set, false)} }
+
+func ownerWord(group bool) string {
+	if group {
+		return "meta skgid"
+	}
+	return "meta skuid"
+}
+
+func ownerLoad(group bool) expr.Any {
+	if group {
+		return &expr.Meta{Key: expr.MetaKeySKGID, Register: register}
+	}
+	return &expr.Meta{Key: expr.MetaKeySKUID, Register: register}
+}
+
+func equals(data ...byte) expr.Any {
+	return &expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: data}
+}
+
+func differs(data ...byte) expr.Any {
+	return &expr.Cmp{Op: expr.CmpOpNeq, Register: register, Data: data}
+}
+
+func inSet(name string, not bool) expr.Any {
+	return &expr.Lookup{SourceRegister: register, SetName: name, Invert: not}
+}
+
+// negation is how nft spells "not" before a value.
+func negation(not bool) string {
+	if not {
+		return "!= "
+	}
+	return ""
+}
