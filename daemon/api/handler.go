@@ -32,7 +32,7 @@ func (s *server) route(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	if err := handle(s, w, r); err != nil {
-		problemOf(err).write(w)
+		ProblemOf(err).write(w)
 	}
 }
 

@@ -35,8 +35,8 @@ func newProblem(status int, detail string) *Problem {
 	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail}
 }
 
-// problemOf is what is answered for an error of the backend.
-func problemOf(err error) *Problem {
+// ProblemOf is what is answered for an error of the backend.
+func ProblemOf(err error) *Problem {
 	var problem *Problem
 	var bad *config.Errors
 	var request *RequestError

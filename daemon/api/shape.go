@@ -38,6 +38,8 @@ func shape(p *policy.Policy, lists []config.List, script string) string {
 		}
 		fmt.Fprintf(&b, "%-9s @%s: %d entries in %d ranges, from %s\n", head, l.Name, l.Entries, l.Ranges, l.Source)
 	}
-	fmt.Fprintf(&b, "ruleset   %d lines, %d bytes as a script for nft -f\n", strings.Count(script, "\n"), len(script))
+	// What stands one tab deep in the script is the table's own.
+	count := func(what string) int { return strings.Count(script, "\n\t"+what+" ") }
+	fmt.Fprintf(&b, "ruleset   %d chains, %d sets, %d counters\n", count("chain"), count("set")+count("map"), count("counter"))
 	return b.String()
 }
