@@ -46,7 +46,7 @@ func parse(name string, text []byte) *file {
 	case err != nil:
 		f.fault("", "", 0, wrong("", "%s", err))
 		return f
-	case len(f.problems) > 0:
+	case len(f.problems) > 0 || b.flawed:
 		f.root = root
 		return f
 	}

@@ -1,7 +1,15 @@
 package config
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/pelletier/go-toml/v2/unstable"
 
 	"pfw/config/policy"
 )
@@ -15,31 +23,286 @@ func Load(path string, o Options) (*Config, error) {
 	if o.Now.IsZero() {
 		o.Now = time.Now()
 	}
+	// Schedules and local times are read by the machine's clock.
+	o.Now = o.Now.In(time.Local)
 	kept := &Snapshot{path: clean(path), files: map[string][]byte{}}
-	src := recorder{o.Source, kept}
-	var text []byte
-	if o.Text != nil {
-		text = []byte(*o.Text)
-		kept.files[kept.path] = text
-	} else {
-		var err error
-		if text, err = src.ReadFile(path); err != nil {
-			return nil, err
+	l := &loader{
+		path: path, now: o.Now, text: o.Text, control: o.Control,
+		src:     recorder{o.Source, kept},
+		beneath: []string{filepath.Dir(clean(path)), "/var/lib/pfw", "/usr/share"},
+	}
+	l.names = &names{src: l.src}
+	l.lists = &lists{src: l.src, beneath: l.beneath, control: o.Control,
+		byName: map[string]*List{}, broken: map[string]bool{}, places: map[string]string{}}
+	if err := l.files(); err != nil {
+		return nil, err
+	}
+	c, err := l.load()
+	if err != nil {
+		return nil, err
+	}
+	c.Snapshot = kept
+	return c, nil
+}
+
+// loader is one load.
+type loader struct {
+	path    string
+	now     time.Time
+	text    *string
+	control bool
+	// elsewhere says that firewall.toml is a link to a file outside of the directories that pfw reads.
+	elsewhere bool
+	src       recorder
+	beneath   []string
+	names     *names
+	lists     *lists
+	read      []*file
+
+	defaults  policy.Defaults
+	log       policy.Log
+	sinks     Sinks
+	rules     []ruleEntry
+	ruleNames []string
+	expects   []expectEntry
+}
+
+// files reads and parses all rule files.
+func (l *loader) files() error {
+	text, err := l.root()
+	if err != nil {
+		return err
+	}
+	l.read = append(l.read, parse(l.path, text))
+	dir := filepath.Join(filepath.Dir(l.path), "firewall.d")
+	entries, err := l.src.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read %s: %w", dir, err)
+	}
+	slices.Sort(entries)
+	for _, name := range entries {
+		if !strings.HasSuffix(name, ".toml") || strings.HasPrefix(name, ".") {
+			continue
+		}
+		path := filepath.Join(dir, name)
+		text, err := l.src.ReadBeneath(path, l.beneath)
+		if err != nil {
+			f := &file{name: path}
+			f.fault("", "", 0, l.lists.unread(path, err))
+			l.read = append(l.read, f)
+			continue
+		}
+		l.read = append(l.read, parse(path, text))
+	}
+	return nil
+}
+
+// root gives the text of firewall.toml.
+func (l *loader) root() ([]byte, error) {
+	if l.text != nil {
+		return l.src.keep(l.path, []byte(*l.text), nil)
+	}
+	if !l.control {
+		return l.src.ReadFile(l.path)
+	}
+	data, err := l.src.ReadBeneath(l.path, l.beneath)
+	if errors.Is(err, ErrOutside) {
+		l.elsewhere = true
+		return l.src.ReadFile(l.path)
+	}
+	return data, err
+}
+
+func (l *loader) load() (*Config, error) {
+	l.settings()
+	// Lists first: a rule may name one that stands below it, or in another file.
+	for _, f := range l.parsed() {
+		if x := f.root.fields["list"]; x != nil {
+			l.lists.read(f, x.value)
 		}
 	}
-	f := parse(path, text)
-	c := &Config{Snapshot: kept}
+	for i, f := range l.parsed() {
+		l.entries(f, i == 0 && f == l.read[0])
+	}
+	p, warnings := l.policy()
+	expectations := []Expectation{}
+	for _, e := range l.expects {
+		if e.checkName(l.ruleNames) && p != nil {
+			expectations = append(expectations, e.judge(p))
+		}
+	}
+	var problems []Problem
+	for _, f := range l.read {
+		problems = append(problems, f.problems...)
+		warnings = append(warnings, f.warnings...)
+	}
+	l.sort(problems)
+	l.sort(warnings)
+	failed := slices.ContainsFunc(expectations, func(x Expectation) bool { return !x.OK })
+	if len(problems) > 0 || failed {
+		return nil, l.refusal(&Errors{Problems: problems, Expectations: expectations})
+	}
+	c := &Config{Policy: p, Sinks: l.sinks, Expectations: expectations, Warnings: warnings, Lists: []List{}}
+	for _, list := range l.lists.order {
+		c.Lists = append(c.Lists, *list)
+	}
+	return c, nil
+}
+
+// refusal hides what is wrong where the text is that of a file which the asker need not be allowed to read.
+func (l *loader) refusal(e *Errors) *Errors {
+	if !l.elsewhere {
+		return e
+	}
+	return &Errors{Problems: []Problem{{File: l.path, Line: 1, Column: 1,
+		Message: fmt.Sprintf("the file has %d errors; it is a link to somewhere else, so they are not shown here", len(e.All())),
+		Hint:    "run: pfw check " + printable(l.path)}}}
+}
+
+// parsed lists the files that are valid TOML.
+func (l *loader) parsed() []*file {
+	return slices.DeleteFunc(slices.Clone(l.read), func(f *file) bool { return f.root == nil })
+}
+
+// settings reads [default] and [log] of firewall.toml.
+func (l *loader) settings() {
+	f := l.read[0]
 	if f.root == nil {
-		return nil, &Errors{Problems: f.problems}
+		// What firewall.toml says of forwarding is not known: rules of other files are not at fault.
+		l.defaults.Forward = policy.ForwardBy(policy.Block)
+		return
 	}
 	top := reader{f: f, t: f.root}
-	defaults := readDefaults(f, top.sub("default", "a table", "write [default] on a line of its own"))
-	log, sinks := readLog(f, top.sub("log", "a table", "write [log] on a line of its own"))
-	c.Sinks = sinks
-	top.done()
-	if len(f.problems) > 0 {
-		return nil, &Errors{Problems: f.problems}
+	l.defaults = readDefaults(f, top.sub("default", "a table", "write [default] on a line of its own"))
+	l.log, l.sinks = readLog(f, top.sub("log", "a table", "write [log] on a line of its own"))
+}
+
+// entries reads the rules and expectations of a file, and refuses what else is in it.
+func (l *loader) entries(f *file, isRoot bool) {
+	top := &reader{f: f, t: f.root}
+	if isRoot {
+		top.asked = []string{"default", "log"}
+	} else {
+		for _, key := range []string{"default", "log"} {
+			if x := f.root.fields[key]; x != nil {
+				top.asked = append(top.asked, key)
+				f.fault("", "["+key+"]", x.value.at, wrong("a file in firewall.d holds [list.NAME], [[rule]] and [[expect]]", "[%s] belongs into firewall.toml", key))
+			}
+		}
 	}
-	c.Policy, _ = policy.New(defaults, log, nil, o.Now)
-	return c, nil
+	top.field("list")
+	for _, t := range top.tables("rule") {
+		entry, ok := readRule(f, t, l.names, l.lists)
+		ok = l.unique(&entry) && ok
+		if ok {
+			l.rules = append(l.rules, entry)
+		}
+	}
+	for _, t := range top.tables("expect") {
+		if e, ok := readExpect(f, t, l.names, l.now); ok {
+			l.expects = append(l.expects, e)
+		}
+	}
+	top.unknownTables()
+}
+
+// unique refuses a rule whose name an earlier one has.
+func (l *loader) unique(entry *ruleEntry) bool {
+	name := entry.Name
+	if name == "" {
+		return true
+	}
+	if slices.Contains(l.ruleNames, string(name)) {
+		first := slices.IndexFunc(l.rules, func(r ruleEntry) bool { return r.Name == name })
+		where := "another rule has it"
+		if first >= 0 {
+			where = fmt.Sprintf("the rule at %s:%d has it", printable(l.rules[first].Origin.File), l.rules[first].Origin.Line)
+		}
+		entry.r.fail("name", entry.r.value("name").at, wrong("names are unique over all files", "name %q is taken: %s", name, where))
+		return false
+	}
+	l.ruleNames = append(l.ruleNames, string(name))
+	return true
+}
+
+// policy makes the policy of the rules that are well-formed, and places what it says of them. It is nil where a rule of
+// it cannot be.
+func (l *loader) policy() (*policy.Policy, []Problem) {
+	rules := make([]policy.Rule, len(l.rules))
+	for i, r := range l.rules {
+		rules[i] = r.Rule
+	}
+	p, found := policy.New(l.defaults, l.log, rules, l.now)
+	warnings := []Problem{}
+	for _, x := range found {
+		r := l.rules[x.Rule].r
+		at := r.t.at
+		if f := r.t.fields[x.Key]; f != nil {
+			at = f.value.at
+		}
+		w := &fault{x.Message, x.Hint}
+		if x.Fatal {
+			r.fail(x.Key, at, w)
+		} else {
+			warnings = append(warnings, r.problem(x.Key, at, w))
+		}
+	}
+	for _, f := range l.read {
+		if len(f.problems) > 0 {
+			return nil, nil
+		}
+	}
+	return p, warnings
+}
+
+func (l *loader) sort(problems []Problem) {
+	order := map[string]int{}
+	for i, f := range l.read {
+		order[f.name] = i
+	}
+	slices.SortStableFunc(problems, byPlace(order))
+}
+
+// tables gives the tables of a [[key]].
+func (r *reader) tables(key string) []*table {
+	v := r.value(key)
+	if v == nil {
+		return nil
+	}
+	var out []*table
+	switch {
+	case v.kind == unstable.ArrayTable || v.kind == unstable.Array:
+		for _, item := range v.items {
+			if item.table == nil {
+				r.mistyped(key, item, "a table", fmt.Sprintf("write [[%s]] on a line of its own", key))
+				continue
+			}
+			out = append(out, item.table)
+		}
+	case v.table != nil:
+		r.fail("", v.at, wrong(fmt.Sprintf("write [[%s]] with two brackets on each side", key), "[%s] with one bracket is one table; there can be many", key))
+	default:
+		r.mistyped(key, v, "a table", fmt.Sprintf("write [[%s]] on a line of its own", key))
+	}
+	return out
+}
+
+// unknownTables refuses what a rule file does not have at its top.
+func (r *reader) unknownTables() {
+	r.twice()
+	headers := map[string]string{"default": "[default]", "log": "[log]", "list": "[list.NAME]", "rule": "[[rule]]", "expect": "[[expect]]"}
+	for _, f := range r.t.inOrder() {
+		if slices.Contains(r.asked, f.name) {
+			continue
+		}
+		what, at := "key", f.at
+		if f.value.table != nil || f.value.kind == unstable.ArrayTable {
+			what = "table"
+		}
+		hint := "valid: [default], [log], [list.NAME], [[rule]], [[expect]]"
+		if near := nearest(strings.TrimSuffix(f.name, "s"), r.asked); near != "" {
+			hint = "did you mean " + headers[near] + "?"
+		}
+		r.f.problems = append(r.f.problems, r.problem(printable(f.name), at, wrong(hint, "unknown %s %q", what, f.name)))
+	}
 }

@@ -2,8 +2,8 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"slices"
+	"strings"
 
 	"github.com/pelletier/go-toml/v2/unstable"
 )
@@ -23,15 +23,17 @@ type reader struct {
 // fail places a fault at an offset.
 func (r *reader) fail(key string, offset int, w *fault) {
 	r.failed = true
-	p := r.f.problem(r.prefix+key, r.place, offset, w)
-	p.Rule = r.rule
-	r.f.problems = append(r.f.problems, p)
+	r.f.problems = append(r.f.problems, r.problem(key, offset, w))
 }
 
 func (r *reader) warn(key string, offset int, w *fault) {
-	p := r.f.problem(r.prefix+key, r.place, offset, w)
+	r.f.warnings = append(r.f.warnings, r.problem(key, offset, w))
+}
+
+func (r *reader) problem(key string, offset int, w *fault) Problem {
+	p := r.f.problem(strings.TrimSuffix(r.prefix+key, "."), r.place, offset, w)
 	p.Rule = r.rule
-	r.f.warnings = append(r.f.warnings, p)
+	return p
 }
 
 // field gives a key's field, nil where the key is not set.
@@ -63,10 +65,10 @@ func (r *reader) missing(key, hint string) {
 	r.fail(key, r.t.at, wrong(hint, "the key %q is missing", key))
 }
 
-// done refuses all keys that nobody asked for.
+// done refuses all keys that nobody asked for, and those that are set twice.
 func (r *reader) done() {
-	for _, name := range slices.Sorted(maps.Keys(r.t.fields)) {
-		f := r.t.fields[name]
+	r.twice()
+	for name, f := range r.t.fields {
 		if slices.Contains(r.asked, name) {
 			continue
 		}
@@ -77,6 +79,12 @@ func (r *reader) done() {
 			hint = "valid keys: " + list(r.asked)
 		}
 		r.fail(printable(name), f.at, wrong(hint, "unknown key %q", name))
+	}
+}
+
+func (r *reader) twice() {
+	for _, x := range r.t.twice {
+		r.fail(printable(x.key), x.at, x.fault)
 	}
 }
 

@@ -2,7 +2,10 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,6 +32,14 @@ type table struct {
 	fields map[string]*field
 	// defined says that a header or a brace spelled the table out, not only the name of a table in it.
 	defined bool
+	// twice are the keys that are set a second time, and names that are a table here and a value there.
+	twice []misset
+}
+
+// misset is a key that cannot be set where it stands.
+type misset struct {
+	key string
+	flaw
 }
 
 type field struct {
@@ -38,6 +49,11 @@ type field struct {
 }
 
 func newTable(at int) *table { return &table{at: at, fields: map[string]*field{}} }
+
+// inOrder lists the fields as they stand in the file.
+func (t *table) inOrder() []*field {
+	return slices.SortedFunc(maps.Values(t.fields), func(a, b *field) int { return cmp.Compare(a.at, b.at) })
+}
 
 // what names a kind of value in a message.
 func (v *value) what() string {
@@ -49,7 +65,7 @@ func (v *value) what() string {
 	case unstable.Float:
 		return "a number with a fraction"
 	case unstable.Bool:
-		return "true or false"
+		return "a boolean"
 	case unstable.LocalDate:
 		return "a date"
 	case unstable.LocalTime:
@@ -72,6 +88,14 @@ type builder struct {
 	parser  unstable.Parser
 	root    *table
 	current *table
+	// flawed says that the tree is not the whole of the text.
+	flawed bool
+}
+
+// misset notes a key that cannot be set. Whoever reads the table reports it, because that is who knows the rule's name.
+func (b *builder) misset(t *table, key string, at int, w *fault) {
+	b.flawed = true
+	t.twice = append(t.twice, misset{key, flaw{w, at}})
 }
 
 func (b *builder) build() (*table, error) {
@@ -163,7 +187,7 @@ func (b *builder) set(t *table, node *unstable.Node) {
 			end := at + int(key.Raw.Length)
 			v := b.value(node.Value(), b.afterEquals(end))
 			if f != nil {
-				b.f.fault(name, "", at, wrong("remove one of the two", "the key is set twice (first at line %d)", b.f.line(f.at)))
+				b.misset(t, name, at, wrong("remove one of the two", "the key is set twice (first at line %d)", b.f.line(f.at)))
 				return
 			}
 			t.fields[name] = &field{name, at, v}
@@ -174,7 +198,7 @@ func (b *builder) set(t *table, node *unstable.Node) {
 			t.fields[name] = f
 		}
 		if f.value.table == nil {
-			b.f.fault(name, "", at, wrong("", "%q is %s already (line %d)", name, f.value.what(), b.f.line(f.at)))
+			b.misset(t, name, at, wrong("", "%q is %s already (line %d)", name, f.value.what(), b.f.line(f.at)))
 			return
 		}
 		t = f.value.table

@@ -56,6 +56,9 @@ func (b *AddressBuilder) AddPrefix(p netip.Prefix) error {
 	return b.Add(p.Masked().Addr(), lastOf(p))
 }
 
+// RangeOf gives the addresses of a valid prefix, its host bits masked.
+func RangeOf(p netip.Prefix) AddressRange { return AddressRange{p.Masked().Addr(), lastOf(p)} }
+
 func lastOf(p netip.Prefix) netip.Addr {
 	bits := p.Addr().AsSlice()
 	for i := p.Bits(); i < len(bits)*8; i++ {

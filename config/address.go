@@ -1,0 +1,215 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+
+	"pfw/config/policy"
+)
+
+// span is an address, a prefix or a range as somebody wrote it.
+type span struct {
+	first, last netip.Addr
+	// masked is the prefix with its host bits cleared, where it had some.
+	masked netip.Prefix
+}
+
+const addressForms = `write an address, a prefix like "192.0.2.0/24" or a range like "192.0.2.1-192.0.2.9"`
+
+// parseSpan reads an address, a prefix or a range.
+func parseSpan(s string) (span, *fault) {
+	if strings.Contains(s, "%") {
+		return span{}, wrong("name the interface with the key interface instead", "%q has a zone", s)
+	}
+	if a, b, ok := strings.Cut(s, "-"); ok {
+		first, w := parseAddr(strings.TrimSpace(a))
+		if w != nil {
+			return span{}, w
+		}
+		last, w := parseAddr(strings.TrimSpace(b))
+		if w != nil {
+			return span{}, w
+		}
+		switch {
+		case first.Is4() != last.Is4():
+			return span{}, wrong("", "range %q has ends of two families", s)
+		case last.Less(first):
+			return span{}, wrong(fmt.Sprintf(`did you mean "%s-%s"?`, last, first), "range %q begins above its end", s)
+		}
+		return span{first: first, last: last}, nil
+	}
+	if strings.Contains(s, "/") {
+		return parsePrefix(s)
+	}
+	a, w := parseAddr(s)
+	return span{first: a, last: a}, w
+}
+
+func parseAddr(s string) (netip.Addr, *fault) {
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Addr{}, wrong(addressForms, "%q is no address", s)
+	}
+	if a.Is4In6() {
+		return netip.Addr{}, wrong(fmt.Sprintf("write %q", a.Unmap()), "%q is an IPv4 address written as IPv6", s)
+	}
+	return a, nil
+}
+
+func parsePrefix(s string) (span, *fault) {
+	text, bits, _ := strings.Cut(s, "/")
+	a, w := parseAddr(text)
+	if w != nil {
+		return span{}, w
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		hint := fmt.Sprintf("write a number of bits, 0 to %d", a.BitLen())
+		if mask, err := netip.ParseAddr(bits); err == nil && mask.Is4() && a.Is4() {
+			if n, ok := maskBits(mask); ok {
+				hint = fmt.Sprintf("write %q", netip.PrefixFrom(a, n).Masked())
+			}
+		}
+		return span{}, wrong(hint, "%q is no prefix", s)
+	}
+	r := policy.RangeOf(p)
+	out := span{first: r.First, last: r.Last}
+	if p != p.Masked() {
+		out.masked = p.Masked()
+	}
+	return out, nil
+}
+
+// maskBits counts the bits of a netmask; ok is false where they are not all at the front.
+func maskBits(mask netip.Addr) (n int, ok bool) {
+	for _, b := range mask.As4() {
+		for bit := byte(0x80); bit > 0; bit >>= 1 {
+			if b&bit != 0 {
+				n++
+			}
+		}
+	}
+	return n, netip.PrefixFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), n).Masked().Addr() == mask
+}
+
+// addresses reads a key that names addresses: the union of what is named, less what '!' excludes.
+func (r *reader) addresses(key string, lists *lists) policy.Addresses {
+	values := r.each(key)
+	if len(values) == 0 {
+		return policy.Addresses{}
+	}
+	before := r.failed
+	r.failed = false
+	var named, excluded end
+	var text []string
+	for _, v := range values {
+		if v.kind != unstable.String {
+			r.mistyped(key, v, "an address", addressForms)
+			continue
+		}
+		text = append(text, v.text)
+		side := &named
+		s, not := strings.CutPrefix(v.text, "!")
+		if not {
+			side = &excluded
+		}
+		if w := side.add(s, v, lists); w != nil {
+			r.fail(key, v.at, w)
+		}
+	}
+	bad := r.failed
+	r.failed = before || bad
+	if bad {
+		return policy.Addresses{}
+	}
+	for _, w := range append(covered(named.spans), covered(excluded.spans)...) {
+		r.warn(key, w.at, w.fault)
+	}
+	set := policy.AllAddresses()
+	if named.any {
+		set = named.set()
+	}
+	if excluded.any {
+		rest := set.Without(excluded.set())
+		if empty(rest) && !empty(set) {
+			r.fail(key, r.value(key).at, wrong("name more, or exclude less", "the exclusions leave no address, so the rule can never match"))
+		}
+		set = rest
+	}
+	return policy.NewAddresses(set, short(text))
+}
+
+func empty(s *policy.AddressSet) bool { return s.Empty(policy.IPv4) && s.Empty(policy.IPv6) }
+
+// short joins what a person wrote, as long as it fits a line.
+func short(text []string) string {
+	const most = 8
+	for i, s := range text {
+		text[i] = printable(s)
+	}
+	if len(text) > most {
+		return strings.Join(text[:most], ",") + fmt.Sprintf(",…(%d more)", len(text)-most)
+	}
+	return strings.Join(text, ",")
+}
+
+// end gathers what is named, or what is excluded.
+type end struct {
+	sets  []*policy.AddressSet
+	spans []placed
+	any   bool
+}
+
+// placed is a span and where it stands.
+type placed struct {
+	span
+	text string
+	at   int
+}
+
+func (e *end) add(s string, v *value, lists *lists) *fault {
+	e.any = true
+	if name, ok := strings.CutPrefix(s, "@"); ok {
+		set, w := lists.set(name)
+		if w == nil && !slices.Contains(e.sets, set) {
+			e.sets = append(e.sets, set)
+		}
+		return w
+	}
+	sp, w := parseSpan(s)
+	switch {
+	case w != nil:
+		if w.hint == addressForms && lists.has(s) {
+			w.hint = fmt.Sprintf("did you mean %q?", "@"+s)
+		}
+		return w
+	case sp.masked.IsValid():
+		hint := fmt.Sprintf("write %q for the network, or %q for the one address", sp.masked, strings.SplitN(s, "/", 2)[0])
+		return wrong(hint, "%q has host bits set", s)
+	}
+	e.spans = append(e.spans, placed{sp, s, v.at})
+	return nil
+}
+
+func (e *end) set() *policy.AddressSet {
+	sets := e.sets
+	if len(e.spans) > 0 {
+		sets = append(slices.Clone(sets), setOf(e.spans))
+	}
+	return policy.Union(sets...)
+}
+
+func setOf(spans []placed) *policy.AddressSet {
+	var b policy.AddressBuilder
+	for _, s := range spans {
+		// parseSpan has refused all that Add refuses.
+		if err := b.Add(s.first, s.last); err != nil {
+			panic(fmt.Sprintf("config: %s", err))
+		}
+	}
+	return b.Set()
+}

@@ -1,0 +1,150 @@
+package config
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"pfw/config/policy"
+)
+
+// listText is what the text of a list file says.
+type listText struct {
+	builder policy.AddressBuilder
+	// entries counts the lines that are addresses, masked those of them whose host bits were cleared.
+	entries, masked int
+	// skipped are the numbers of the lines that are no address, first is the first of them.
+	skipped []int
+	first   string
+}
+
+// parseList reads the text of a list file: an address, prefix or range a line. It works on bytes, because a million lines
+// is an ordinary size.
+func parseList(data []byte) (*listText, *fault) {
+	t := &listText{}
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	for number := 1; len(data) > 0; number++ {
+		line := data
+		if i := bytes.IndexByte(data, '\n'); i >= 0 {
+			line, data = data[:i], data[i+1:]
+		} else {
+			data = nil
+		}
+		if i := bytes.IndexByte(line, '#'); i >= 0 {
+			line = line[:i]
+		}
+		if i := bytes.IndexByte(line, ';'); i >= 0 {
+			line = line[:i]
+		}
+		line = bytes.TrimSpace(line)
+		if len(line) == 0 {
+			continue
+		}
+		if s, ok := parseSpan4(line); ok {
+			t.add(s)
+			continue
+		}
+		if hostsLine(line) {
+			return nil, wrong("make a list of addresses; names of hosts cannot be in it", "line %d is a line of a hosts file", number)
+		}
+		s, w := parseSpan(string(line))
+		if w != nil {
+			if len(t.skipped) == 0 {
+				t.first = string(line)
+			}
+			t.skipped = append(t.skipped, number)
+			continue
+		}
+		t.add(s)
+	}
+	return t, nil
+}
+
+func (t *listText) add(s span) {
+	t.entries++
+	if s.masked.IsValid() {
+		t.masked++
+	}
+	// parseSpan and parseSpan4 give only what Add takes.
+	if err := t.builder.Add(s.first, s.last); err != nil {
+		panic(fmt.Sprintf("config: %s", err))
+	}
+}
+
+// tooManySkipped tells whether more than one line in a hundred is no address.
+func (t *listText) tooManySkipped() bool { return len(t.skipped)*100 > t.entries+len(t.skipped) }
+
+// parseSpan4 is parseSpan for the usual line, an IPv4 address or prefix, without an allocation.
+func parseSpan4(line []byte) (span, bool) {
+	var a [4]byte
+	i := 0
+	for octet := range a {
+		if octet > 0 {
+			if i >= len(line) || line[i] != '.' {
+				return span{}, false
+			}
+			i++
+		}
+		n, end, ok := decimal(line, i, 255)
+		if !ok {
+			return span{}, false
+		}
+		a[octet], i = byte(n), end
+	}
+	addr := netip.AddrFrom4(a)
+	if i == len(line) {
+		return span{first: addr, last: addr}, true
+	}
+	if line[i] != '/' {
+		return span{}, false
+	}
+	bits, end, ok := decimal(line, i+1, 32)
+	if !ok || end != len(line) {
+		return span{}, false
+	}
+	p := netip.PrefixFrom(addr, bits)
+	r := policy.RangeOf(p)
+	s := span{first: r.First, last: r.Last}
+	if r.First != addr {
+		s.masked = p.Masked()
+	}
+	return s, true
+}
+
+// decimal reads a number of at most three digits without leading zeros.
+func decimal(line []byte, from, most int) (n, end int, ok bool) {
+	end = from
+	for end < len(line) && end < from+3 && line[end] >= '0' && line[end] <= '9' {
+		n = n*10 + int(line[end]-'0')
+		end++
+	}
+	return n, end, end > from && n <= most && (end == from+1 || line[from] != '0')
+}
+
+// hostsLine tells a line of a hosts file that sends a name nowhere, which reads like the entry "0.0.0.0" of a list.
+func hostsLine(line []byte) bool {
+	if bytes.IndexByte(line, ' ') < 0 && bytes.IndexByte(line, '\t') < 0 {
+		return false
+	}
+	fields := strings.Fields(string(line))
+	if len(fields) < 2 || fields[1] == "-" {
+		return false
+	}
+	a, err := netip.ParseAddr(fields[0])
+	return err == nil && (a.IsUnspecified() || a.IsLoopback() || strings.Contains(fields[0], "%"))
+}
+
+// unzip gives the contents of a .gz file.
+func unzip(data []byte, path string) ([]byte, error) {
+	z, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("unpack %s: %w", path, err)
+	}
+	out, err := readAll(z, path+", unpacked,")
+	if err != nil {
+		return nil, fmt.Errorf("unpack %s: %w", path, err)
+	}
+	return out, nil
+}
