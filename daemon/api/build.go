@@ -28,7 +28,13 @@ func ExplainPacket(p *policy.Policy, packet string, source config.Source, now ti
 	if err != nil {
 		return Explain{}, &RequestError{err}
 	}
-	return NewExplain(p, flow), nil
+	e := NewExplain(p, flow)
+	if t, ok := flow.Time.Get(); ok && t.Equal(now) {
+		// Said back as it was asked.
+		flow.Time = policy.Field[time.Time]{}
+		e.Packet = config.FormatPacket(flow)
+	}
+	return e, nil
 }
 
 // NewExplain tells what the policy does to the packet that opens a connection, and why.

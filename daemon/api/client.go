@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -12,7 +11,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
+	"strconv"
+
+	"pfw/daemon/audit"
 )
 
 // ErrUnreachable says that no daemon answers on the socket.
@@ -72,34 +73,28 @@ func (c *Client) Reload(ctx context.Context) (v Outcome, err error) {
 	return v, c.post(ctx, "reload", struct{}{}, &v)
 }
 
-// Events gives entries of the audit log as JSON, one after another: the newest, or with follow what happens from now on
-// until ctx ends. all adds allowed connections. The last error is that of the stream; its end is none.
-func (c *Client) Events(ctx context.Context, follow, all bool) iter.Seq2[json.RawMessage, error] {
-	return func(yield func(json.RawMessage, error) bool) {
-		var switches []string
-		if follow {
-			switches = append(switches, "follow=1")
-		}
-		if all {
-			switches = append(switches, "all=1")
-		}
-		answer, err := c.ask(ctx, http.MethodGet, "events?"+strings.Join(switches, "&"), nil)
+// Events gives entries of the audit log, one after another: the newest, or with follow what happens from now on until
+// ctx ends. all adds allowed connections. An error is the last that is given; the end of the stream is none.
+func (c *Client) Events(ctx context.Context, follow, all bool) iter.Seq2[audit.Entry, error] {
+	return func(yield func(audit.Entry, error) bool) {
+		switches := url.Values{"follow": {strconv.FormatBool(follow)}, "all": {strconv.FormatBool(all)}}
+		answer, err := c.ask(ctx, http.MethodGet, "events?"+switches.Encode(), nil)
 		if err != nil {
-			yield(nil, err)
+			yield(audit.Entry{}, err)
 			return
 		}
 		defer answer.Close()
-		lines := bufio.NewReader(answer)
+		lines := json.NewDecoder(answer)
 		for {
-			line, err := lines.ReadBytes('\n')
-			if errors.Is(err, io.EOF) && len(line) == 0 {
+			var e audit.Entry
+			err := lines.Decode(&e)
+			if errors.Is(err, io.EOF) {
 				return
 			}
 			if err != nil {
-				yield(nil, fmt.Errorf("follow events: %w", err))
-				return
+				err = fmt.Errorf("follow events: %w", err)
 			}
-			if !yield(bytes.TrimSuffix(line, []byte("\n")), nil) {
+			if !yield(e, err) || err != nil {
 				return
 			}
 		}

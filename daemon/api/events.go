@@ -73,7 +73,7 @@ func (s *server) follow(out *stream, r *http.Request) error {
 			}
 		}
 		if dropped := sub.Dropped(); dropped > told {
-			if err := out.send(missed(dropped - told)); err != nil {
+			if err := out.send(missed(dropped-told, e.Seq)); err != nil {
 				return nil
 			}
 			told = dropped
@@ -83,10 +83,11 @@ func (s *server) follow(out *stream, r *http.Request) error {
 
 const ndjson = "application/x-ndjson"
 
-// missed tells a reader that it was too slow. The entries are in the log all the same.
-func missed(n uint64) *audit.Entry {
+// missed tells a reader that it was too slow. The entries are in the log all the same, and this one is not: it has the
+// sequence number of the entry before it.
+func missed(n, seq uint64) *audit.Entry {
 	return &audit.Entry{
-		Timestamp: time.Now(), EventType: audit.Lost,
+		Timestamp: time.Now(), Seq: seq, EventType: audit.Lost,
 		PFW: audit.PFW{Count: n, Reason: "this reader was too slow; the log has the entries"},
 	}
 }

@@ -9,40 +9,27 @@ import (
 	"pfw/daemon/audit"
 )
 
-type line struct {
-	Seq   uint64 `json:"seq"`
-	Event string `json:"event_type"`
-	PFW   struct {
-		Count  uint64 `json:"count"`
-		Reason string `json:"reason"`
-	} `json:"pfw"`
-}
-
 // follow starts a follower whose subscription is in force when it returns.
-func follow(t *testing.T, f *fake, c *Client, all bool) (next func() line, sub *audit.Subscription) {
+func follow(t *testing.T, f *fake, c *Client, all bool) (next func() string, sub *audit.Subscription) {
 	t.Helper()
 	f.subs = make(chan *audit.Subscription, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	t.Cleanup(cancel)
-	lines := make(chan line)
+	lines := make(chan string)
 	go func() { // ends with the context
 		defer close(lines)
-		for text, err := range c.Events(ctx, true, all) {
+		for e, err := range c.Events(ctx, true, all) {
 			if err != nil {
 				return
 			}
-			var l line
-			if err := json.Unmarshal(text, &l); err != nil {
-				t.Errorf("%s: %v", text, err)
-			}
 			select {
-			case lines <- l:
+			case lines <- e.EventType.String():
 			case <-ctx.Done():
 				return
 			}
 		}
 	}()
-	return func() line { return <-lines }, <-f.subs
+	return func() string { return <-lines }, <-f.subs
 }
 
 func TestEventsLive(t *testing.T) {
@@ -54,25 +41,21 @@ func TestEventsLive(t *testing.T) {
 	f.Append(audit.Entry{EventType: audit.Allow})
 	f.Append(audit.Entry{EventType: audit.Reload})
 	for _, want := range []string{"drop", "reload"} {
-		if got := some(); got.Event != want {
-			t.Errorf("got %+v, want %s", got, want)
+		if got := some(); got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 	for _, want := range []string{"drop", "allow", "reload"} {
-		if got := every(); got.Event != want {
-			t.Errorf("with all: got %+v, want %s", got, want)
+		if got := every(); got != want {
+			t.Errorf("with all: got %q, want %q", got, want)
 		}
 	}
 	var recent []string
-	for text, err := range c.Events(t.Context(), false, false) {
+	for e, err := range c.Events(t.Context(), false, false) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var l line
-		if err := json.Unmarshal(text, &l); err != nil {
-			t.Fatal(err)
-		}
-		recent = append(recent, l.Event)
+		recent = append(recent, e.EventType.String())
 	}
 	if len(recent) != 2 || recent[0] != "drop" || recent[1] != "reload" {
 		t.Errorf("recent: %v", recent)
@@ -101,12 +84,12 @@ func TestSlowFollowerHoldsUpNobodyAndIsTold(t *testing.T) {
 	lines := json.NewDecoder(answer)
 	got, missed := uint64(0), uint64(0)
 	for got+missed < sent {
-		var l line
-		if err := lines.Decode(&l); err != nil {
+		var e audit.Entry
+		if err := lines.Decode(&e); err != nil {
 			t.Fatal(err)
 		}
-		if l.Event == "lost" {
-			missed += l.PFW.Count
+		if e.EventType == audit.Lost {
+			missed += e.PFW.Count
 		} else {
 			got++
 		}

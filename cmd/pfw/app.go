@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pfw/config"
+	"pfw/daemon/api"
+)
+
+const (
+	defaultSocket = "/run/pfw/control.sock"
+	defaultConfig = "/etc/pfw/firewall.toml"
+)
+
+// How long the daemon may take. One that is stopped is as good as none.
+const (
+	askTime    = 15 * time.Second
+	reloadTime = 2 * time.Minute
+)
+
+// app is what the verbs share.
+type app struct {
+	out, err *screen
+	socket   string
+	json     bool
+}
+
+// run does what the arguments say and gives the exit status.
+func run(args []string, stdout, stderr io.Writer) int {
+	a := &app{out: newScreen(stdout), err: newScreen(stderr)}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := a.root()
+	root.SetArgs(arrows(args))
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = a.out.failed
+	}
+	if err == nil {
+		return exitDone
+	}
+	return a.complain(err)
+}
+
+// arrows keeps an arrow that is a word of a packet from being read as flags.
+func arrows(args []string) []string {
+	out := make([]string, len(args))
+	for i, arg := range args {
+		if arg == "->" {
+			arg = "→"
+		}
+		out[i] = arg
+	}
+	return out
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "pfw",
+		Short: "Ask and steer the pfw personal firewall",
+		Long: "pfw asks and steers the personal firewall that pfwd keeps in force.\n" +
+			"check, and show and explain with --config, read a file: they need neither daemon nor root.",
+		Example: "  pfw status\n  pfw check && pfw reload",
+		Version: version, SilenceErrors: true, SilenceUsage: true, DisableFlagsInUseLine: true,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(cmd, args[0])
+			}
+			return cmd.Help()
+		},
+	}
+	root.SetVersionTemplate("pfw {{.Version}}\n")
+	root.SetFlagErrorFunc(badFlag)
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.socket, "socket", socketFromEnvironment(), "`PATH` of the daemon's control socket")
+	flags.BoolVar(&a.json, "json", false, "print what the daemon answers, as JSON")
+	root.AddCommand(a.status(), a.rules(), a.check(), a.show(), a.explain(), a.reload(), a.monitor())
+	for _, c := range root.Commands() {
+		c.DisableFlagsInUseLine = true
+	}
+	root.SetHelpCommand(helpCommand())
+	root.InitDefaultCompletionCmd("")
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			c.Args, c.RunE = cobra.ArbitraryArgs, root.RunE
+		}
+	}
+	return root
+}
+
+// helpCommand is cobra's but for a word that is no command, which is an error here.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Help about a command", Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return unknownCommand(cmd.Root(), args[0])
+			}
+			return c.Help()
+		},
+	}
+}
+
+func socketFromEnvironment() string {
+	if path := os.Getenv("PFW_SOCKET"); path != "" {
+		return path
+	}
+	return defaultSocket
+}
+
+func (a *app) client() *api.Client { return api.NewClient(a.socket) }
+
+// load reads a rule file as the verbs without a daemon do.
+func load(path string) (*config.Config, error) {
+	return config.Load(path, config.Options{Source: config.Disk(), Now: time.Now()})
+}
+
+// present prints a value: as JSON where that is asked for, else by text.
+func present[T any](a *app, v T, text func(T)) error {
+	if !a.json {
+		text(v)
+		return nil
+	}
+	line, err := api.Encode(v)
+	if err != nil {
+		return err
+	}
+	a.out.json(line)
+	return nil
+}
+
+// example indents a worked example as cobra's help wants it.
+func example(lines ...string) string { return "  " + strings.Join(lines, "\n  ") }

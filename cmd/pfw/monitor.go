@@ -1,0 +1,42 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) monitor() *cobra.Command {
+	var all bool
+	cmd := &cobra.Command{
+		Use:     "monitor [--all]",
+		Short:   "Events as they come",
+		Long:    "What is blocked, and whatever else the log tells, as it happens, until Ctrl-C.",
+		Example: example("pfw monitor --all"),
+		Args:    words(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			for e, err := range a.client().Events(ctx, true, all) {
+				switch {
+				case ctx.Err() != nil:
+					return nil // Ctrl-C is how this ends
+				case err != nil:
+					return err
+				case a.json:
+					a.out.json(append(e.AppendJSON(nil), '\n'))
+				default:
+					a.out.printf("%s %s\n", styled{faint, e.Timestamp.Local().Format("15:04:05.000")}, styled{actionStyle(e.PFW.Action), e.Message()})
+				}
+				if a.out.failed != nil {
+					return nil // run tells
+				}
+			}
+			if ctx.Err() == nil {
+				return errors.New("pfwd ended")
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "also allowed connections")
+	return cmd
+}

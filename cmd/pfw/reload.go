@@ -1,0 +1,35 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"pfw/daemon/api"
+)
+
+func (a *app) reload() *cobra.Command {
+	return &cobra.Command{
+		Use:   "reload",
+		Short: "Put the rule file in force, and wait for the outcome",
+		Long: "Have pfwd check its rule file and put it in force in one step. A file that is not valid changes nothing.\n" +
+			"Exit status: 0 in force, 4 the file is not valid, 5 one of its expectations does not hold.",
+		Example: example("pfw check && pfw reload"),
+		Args:    words(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithTimeout(cmd.Context(), reloadTime)
+			defer cancel()
+			v, err := a.client().Reload(ctx)
+			if err != nil {
+				return err
+			}
+			return present(a, v, func(v api.Outcome) {
+				a.warnings(v.Warnings)
+				a.out.printf("policy in force: %s, generation %d\n", things(v.Rules, "rule"), v.Generation)
+				if v.State == api.Degraded {
+					a.out.printf("%s\n", styled{yellow, "something is wrong all the same: pfw status tells what"})
+				}
+			})
+		},
+	}
+}

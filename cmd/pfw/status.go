@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pfw/daemon/api"
+)
+
+// wayOut removes the firewall, daemon and all.
+const wayOut = "systemctl stop pfwd; nft delete table inet pfw"
+
+func (a *app) status() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "Am I protected, since when, by what, is anything wrong",
+		Example: example("pfw status",
+			"pfw status --json | jq .packets.blocked"),
+		Args: words(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithTimeout(cmd.Context(), askTime)
+			defer cancel()
+			s, err := a.client().Status(ctx)
+			if err != nil {
+				return err
+			}
+			return present(a, s, func(s api.Status) { a.out.status(s, time.Now()) })
+		},
+	}
+}
+
+func (s *screen) status(v api.Status, now time.Time) {
+	head := headline(v)
+	s.printf("%s %s since %s (%s)\n\n", styled{head.style, "●"}, styled{bold, head.text}, moment(v.Since), lasting(now.Sub(v.Since.Time)))
+	s.printf("policy    %s, %s, generation %d\n", v.File, things(v.Rules, "rule"), v.Generation)
+	s.printf("default   inbound %s, outbound %s, forward %s\n", v.Default.Inbound, v.Default.Outbound, v.Default.Forward)
+	s.printf("lists     %s\n", lists(v.Lists))
+	s.printf("packets   %s allowed, %s blocked\n", count(v.Packets.Allowed), count(v.Packets.Blocked))
+	s.printf("log       %s logged, %s over the cap, %s\n", count(v.Events.Logged), count(v.Events.Suppressed),
+		styled{alarming(v.Events.Lost), count(v.Events.Lost) + " lost"})
+	s.printf("bans      %s\n", count(v.Bans))
+	if len(v.Faults) == 0 {
+		s.printf("faults    none\n")
+	}
+	for _, f := range v.Faults {
+		s.printf("%s    since %s\n", styled{red, "fault "}, moment(f.Since))
+		s.printf("          %s\n", block(indented(f.What)))
+		if f.Remedy != "" {
+			s.printf("  %s  %s\n", styled{bold, "do    "}, block(indented(f.Remedy)))
+		}
+	}
+	s.printf("way out   %s\n", wayOut)
+	s.printf("version   %s\n", v.Version)
+}
+
+// headline answers the first question: am I protected?
+func headline(v api.Status) styled {
+	switch v.State {
+	case api.OK:
+		if v.Default.Inbound == "allow" {
+			return styled{yellow, "in force, and lets in what no rule names,"}
+		}
+		return styled{green, "protected"}
+	case api.Degraded:
+		return styled{red, fmt.Sprintf("in force, but with %s,", things(len(v.Faults), "fault"))}
+	case api.Panic:
+		return styled{red, "panic: everything is blocked,"}
+	case api.Trying:
+		return styled{yellow, "in force on trial"}
+	}
+	// A daemon newer than this program.
+	return styled{yellow, string(v.State)}
+}
+
+func alarming(n uint64) style {
+	if n > 0 {
+		return yellow
+	}
+	return plain
+}
+
+// lists names the first few: status fits a screen.
+func lists(all []api.ListSize) string {
+	const few = 6
+	if len(all) == 0 {
+		return "none"
+	}
+	var parts []string
+	for _, l := range all[:min(few, len(all))] {
+		parts = append(parts, fmt.Sprintf("@%s %s", l.Name, count(l.Entries)))
+	}
+	if rest := len(all) - few; rest > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", rest))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// indented puts the lines after the first under it.
+func indented(text string) string {
+	return strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n          ")
+}
