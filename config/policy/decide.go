@@ -125,14 +125,17 @@ func (f *Flow) Subject() string {
 
 // why says which criterion keeps the rule from matching.
 func why(r *Rule, f *Flow, c criterion) string {
-	source, destination := endKeys(f.Direction)
-	m, _ := r.Match(f.Direction)
-	ports, _ := m.Traffic.(OnPorts)
 	switch c {
 	case byDisabled:
 		return "the rule is disabled"
 	case byDirection:
 		return fmt.Sprintf("direction is %s, the rule is for %s", f.Direction, r.Direction())
+	}
+	source, destination := endKeys(f.Direction)
+	// There is one: the rule has the flow's direction.
+	m, _ := r.Match(f.Direction)
+	ports, _ := m.Traffic.(OnPorts)
+	switch c {
 	case byProtocol:
 		list := strings.Fields(m.Traffic.text())
 		if t, ok := m.Traffic.(OfICMPTypes); ok && f.Protocol == ICMP || ok && f.Protocol == ICMPv6 {

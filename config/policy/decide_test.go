@@ -88,6 +88,17 @@ func TestWhatIsLeftOutDoesNotMatch(t *testing.T) {
 	}
 }
 
+func TestRuleForAnotherDirectionDoesNotMatch(t *testing.T) {
+	p := must(t, standard,
+		Rule{Name: "off", Action: Allow, Scope: Outbound{}, Traffic: AnyTraffic{}, Disabled: true},
+		Rule{Name: "out", Action: Allow, Scope: Outbound{}, Traffic: AnyTraffic{}},
+	)
+	d := p.Decide(inTCP("8.8.8.8", 22))
+	if d.By != "default" || d.Steps[0].Why != "the rule is disabled" || d.Steps[1].Why != "direction is in, the rule is for out" {
+		t.Errorf("by %s, steps %+v", d.By, d.Steps)
+	}
+}
+
 func TestRefusedWhateverTheInterface(t *testing.T) {
 	allow := Rule{Name: "a", Action: Allow, Scope: Inbound{Ends{Interfaces: eth("eth*")}}, Traffic: tcp(22)}
 	block := Rule{Name: "b", Action: Block, Scope: Inbound{Ends{Interfaces: eth("eth0")}}, Traffic: tcp(22)}
