@@ -29,13 +29,11 @@ type Step struct {
 // Decide judges the flow: first match wins, in order. A fact that is Unknown is taken not to match; use Refused to
 // judge what holds whatever the unknown is.
 func (p *Policy) Decide(f Flow) Decision {
+	if _, hooked := p.Default(f.Direction); !hooked {
+		return Decision{Verdict: Allow, By: "default", Reason: `forwarded traffic is not looked at ([default] forward = "ignore")`}
+	}
 	if a, met := f.always(); met == yes {
 		return Decision{Verdict: a.Verdict(), By: a.String(), Reason: a.Text()}
-	}
-	if f.Direction == Forward {
-		if _, hooked := p.defaults.Forward.Verdict(); !hooked {
-			return Decision{Verdict: Allow, By: "default", Reason: `forwarded traffic is not looked at ([default] forward = "ignore")`}
-		}
 	}
 	var d Decision
 	for _, r := range p.rules {
@@ -92,12 +90,12 @@ func (p *Policy) Refused(f Flow) (Decision, bool) {
 
 // judge is Decide without the steps.
 func (p *Policy) judge(f *Flow) Decision {
-	if a, met := f.always(); met == yes {
-		return Decision{Verdict: a.Verdict(), By: a.String(), Reason: a.Text()}
-	}
 	v, hooked := p.Default(f.Direction)
 	if !hooked {
 		return Decision{Verdict: Allow, By: "default"}
+	}
+	if a, met := f.always(); met == yes {
+		return Decision{Verdict: a.Verdict(), By: a.String(), Reason: a.Text()}
 	}
 	for _, r := range p.rules {
 		if a, _ := r.meets(f); a == yes {

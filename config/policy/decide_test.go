@@ -99,6 +99,18 @@ func TestRuleForAnotherDirectionDoesNotMatch(t *testing.T) {
 	}
 }
 
+func TestIgnoredForwardingIsNotLookedAt(t *testing.T) {
+	f := Flow{Direction: Forward, Family: IPv4, Protocol: ICMP, ICMPType: Known[uint8](0),
+		Source: Known(netip.MustParseAddr("192.0.2.1")), Destination: Known(netip.MustParseAddr("198.51.100.1"))}
+	if d := must(t, standard).Decide(f); d.Verdict != Allow || d.By != "default" {
+		t.Errorf("an echo reply that nobody asked for: %s by %s, want allow by default", d.Verdict, d.By)
+	}
+	hooked := Defaults{Inbound: Block, Outbound: Allow, Forward: ForwardBy(Allow)}
+	if d := must(t, hooked).Decide(f); d.Verdict != Block || d.By != "invalid" {
+		t.Errorf("where forwarding is looked at: %s by %s, want block by invalid", d.Verdict, d.By)
+	}
+}
+
 func TestRefusedWhateverTheInterface(t *testing.T) {
 	allow := Rule{Name: "a", Action: Allow, Scope: Inbound{Ends{Interfaces: eth("eth*")}}, Traffic: tcp(22)}
 	block := Rule{Name: "b", Action: Block, Scope: Inbound{Ends{Interfaces: eth("eth0")}}, Traffic: tcp(22)}
