@@ -82,25 +82,6 @@ func invalidUTF8(text []byte) int {
 	return -1
 }
 
-// syntax says what is wrong at an offset with text that is no TOML, with a hint for the slips that people make.
-func (f *file) syntax(offset int, message string) *fault {
-	line := f.source(f.line(offset))
-	_, after, assigned := strings.Cut(line, "=")
-	after = strings.TrimSpace(after)
-	hint := ""
-	switch {
-	case !assigned && strings.Contains(line, ":") && !strings.HasPrefix(strings.TrimSpace(line), "["):
-		hint = "write key = value, with an equals sign"
-	case assigned && after == "":
-		hint = "write a value after the equals sign"
-	case assigned && strings.Count(after, `"`)%2 == 1:
-		hint = "a quotation mark is missing"
-	case assigned && after[0] != '"' && after[0] != '[' && after[0] != '{' && after[0] != '\'':
-		hint = "put text in quotation marks: \"" + strings.Trim(strings.TrimSpace(strings.SplitN(after, "#", 2)[0]), `"`) + `"`
-	}
-	return &fault{"not valid TOML: " + printable(strings.TrimPrefix(message, "toml: ")), printable(hint)}
-}
-
 // line gives the line of an offset, from 1.
 func (f *file) line(offset int) int { return sort.SearchInts(f.ends, offset) + 1 }
 

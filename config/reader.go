@@ -100,7 +100,14 @@ func (r *reader) text(key, want string) (s string, v *value, ok bool) {
 		return "", nil, false
 	}
 	if v.kind != unstable.String {
-		r.mistyped(key, v, want, "put it in quotation marks")
+		hint := ""
+		switch {
+		case v.kind == unstable.Array:
+			hint = "write one value, without brackets"
+		case v.table == nil && v.kind != unstable.ArrayTable:
+			hint = "put it in quotation marks"
+		}
+		r.mistyped(key, v, want, hint)
 		return "", v, false
 	}
 	return v.text, v, true
