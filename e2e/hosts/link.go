@@ -95,17 +95,24 @@ func (h *Host) AddRoute(dst netip.Prefix, via netip.Addr) error {
 	return nil
 }
 
-// AddRouteBy is AddRoute by one of several interfaces; of several routes to the
-// same prefix that with the least metric is taken, and a socket that is bound to
-// an interface takes that interface's.
-func (h *Host) AddRouteBy(iface string, dst netip.Prefix, via netip.Addr, metric int) error {
-	return h.onLink(iface, fmt.Sprintf("route %s via %s", dst, via), func(l netlink.Link) error {
+// AddMarkedRoute sends packets that carry a mark (SO_MARK), whatever their
+// destination, by way of the neighbour via on an interface; others of the same
+// family are not concerned.
+func (h *Host) AddMarkedRoute(mark uint32, iface string, via netip.Addr) error {
+	rule := netlink.NewRule()
+	rule.Mark, rule.Table = mark, 1000+int(mark)
+	if rule.Family = unix.AF_INET; via.Is6() {
+		rule.Family = unix.AF_INET6
+	}
+	if err := h.link.RuleAdd(rule); err != nil {
+		return fmt.Errorf("host %s: rule for mark %d: %w", h.Name, mark, err)
+	}
+	return h.onLink(iface, fmt.Sprintf("route for mark %d via %s", mark, via), func(l netlink.Link) error {
 		return h.link.RouteAdd(&netlink.Route{
 			LinkIndex: l.Attrs().Index,
-			Dst:       ipNet(dst.Masked()),
+			Table:     rule.Table,
+			Dst:       ipNet(netip.PrefixFrom(via, 0).Masked()),
 			Gw:        via.AsSlice(),
-			Priority:  metric,
-			Flags:     int(netlink.FLAG_ONLINK),
 		})
 	})
 }

@@ -127,6 +127,10 @@ func (p Packet) pseudo(length int) uint32 {
 	return sum
 }
 
+// Checksum is the Internet checksum over the pseudo header and a payload of an IP
+// packet of a protocol without a header of its own.
+func (p Packet) Checksum() uint16 { return checksum(p.pseudo(len(p.Payload)), p.Payload) }
+
 // checksum is the Internet checksum (RFC 1071) of b and of what sum holds.
 func checksum(sum uint32, b []byte) uint16 {
 	for ; len(b) > 1; b = b[2:] {
