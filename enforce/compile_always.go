@@ -104,3 +104,16 @@ func (c *compiler) reject() chain {
 		{statements: []statement{adminProhibited}},
 	}}
 }
+
+// shut gives chains that refuse every new connection of this machine's own.
+func shut() []chain {
+	var out []chain
+	for _, d := range []policy.Direction{policy.In, policy.Out} {
+		lo, _ := loopback(d)
+		out = append(out, chain{name: baseName(d), at: d, policy: drop, rules: []rule{
+			{statements: []statement{lo, accept}},
+			{statements: []statement{isFollowing, accept}},
+		}})
+	}
+	return out
+}

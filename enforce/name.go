@@ -22,8 +22,8 @@ func baseName(d policy.Direction) string {
 // deciderChain gives the chain that holds a rule's verdict in a direction: "in/ssh", "in/default".
 func deciderChain(d policy.Direction, name string) string { return d.String() + "/" + name }
 
-// rejectChain answers and drops, for all that rejects.
-const rejectChain = "reject"
+// rejectChain answers and drops, for all that rejects. The word "reject" itself is taken by nft.
+const rejectChain = "rejected"
 
 // The sets that are filled while the table is in force; they keep their contents over a reload.
 const (

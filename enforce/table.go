@@ -2,58 +2,204 @@ package enforce
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"sync"
 
-	"pfw/config/policy"
+	"golang.org/x/sys/unix"
 )
 
 // TableOptions says how to open the table.
 type TableOptions struct {
 	// StateDir is where what was put in force last is recorded, for the next process to compare with. "" records nothing.
 	StateDir string
-	Log      *slog.Logger
+	// Log gets what no method returns. nil is silence.
+	Log *slog.Logger
 	// WithoutOwner does not ask the kernel to keep others off the table, as kernels before 6.9 cannot.
 	WithoutOwner bool
 }
 
-// Table is the kernel table inet pfw. Its methods may be called from any goroutine.
-type Table struct{}
+// Table is the kernel table inet pfw, in the network namespace of the thread that opened it. Its methods may be called
+// from any goroutine; one runs at a time.
+type Table struct {
+	options TableOptions
+	log     *slog.Logger
 
-// Applied is the outcome of Apply.
-type Applied struct {
-	// Generation is the kernel's number of the ruleset, which moves with every change of any table.
-	Generation uint64
-	// Retired holds the last reading of the counters of rules that are gone.
-	Retired map[policy.Name]RuleCounters
+	mu     sync.Mutex
+	socket *socket
+	owned  bool
+	// ready says that the table is there and, where the kernel can, this process's own.
+	ready bool
+	// last is the table as it was when it was read last: nil where we know nothing of it. left is how Apply left it.
+	last, left *snapshot
+	// moved says that the ruleset of some table changed in a way that is not ours since last was read.
+	moved bool
+	// held maps contents to the set that holds them in the kernel, for sets that are as they were loaded.
+	held map[string]string
+	// logged is the ruleset's.
+	logged map[string]bool
+	// counts is how many elements each set holds, for reading back.
+	counts map[string]int
 }
 
-// Open connects to the kernel. The table is neither read nor changed yet.
-func Open(o TableOptions) (*Table, error) { return &Table{}, nil }
-
-// Takeover looks whether the table of an earlier process is there and, where it is, makes it this process's own and
-// tells in words what differs from what that process left. Nil where nothing differs.
-func (t *Table) Takeover(ctx context.Context) (found bool, tampered []string, err error) {
-	return false, nil, nil
+// Open connects to the kernel. The table is neither read nor changed yet. It should come early in a process: the
+// connection must be one of the first 1,024 open files.
+func Open(o TableOptions) (*Table, error) {
+	t := &Table{options: o, log: o.Log}
+	if t.log == nil {
+		t.log = slog.New(slog.DiscardHandler)
+	}
+	s, err := dial()
+	if err != nil {
+		return nil, err
+	}
+	t.socket = s
+	t.forget()
+	return t, nil
 }
 
-// Apply puts the ruleset in force in place of the last. On an error the last stays.
-func (t *Table) Apply(ctx context.Context, r Ruleset) (Applied, error) { return Applied{}, nil }
-
-// Changed tells whether any ruleset of the kernel was changed since this Table changed its own last: cheap, and a
-// reason to ask Verify.
-func (t *Table) Changed(ctx context.Context) (bool, error) { return false, nil }
-
-// Verify tells in words what differs from what was put in force. Nil where nothing differs.
-func (t *Table) Verify(ctx context.Context) ([]string, error) { return nil, nil }
-
-// Counters reads all counters.
-func (t *Table) Counters(ctx context.Context) (Counters, error) { return Counters{}, nil }
+// forget drops what is known of the table.
+func (t *Table) forget() {
+	t.ready, t.owned, t.last, t.left = false, false, nil, nil
+	t.held, t.counts, t.logged = map[string]string{}, map[string]int{}, map[string]bool{}
+}
 
 // Owned tells whether the kernel keeps others off the table.
-func (t *Table) Owned() bool { return false }
+func (t *Table) Owned() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.owned
+}
 
-// Remove deletes the table.
-func (t *Table) Remove(ctx context.Context) error { return nil }
+// Changed tells whether the ruleset of any table was changed, by another, since the last Apply or Verify: cheap, and a
+// reason to ask Verify.
+func (t *Table) Changed(ctx context.Context) (bool, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	if t.last == nil || t.moved {
+		return true, nil
+	}
+	now, err := t.socket.generation()
+	return now != t.last.Generation, err
+}
+
+// change commits a batch of ours, and keeps account of the generation: a step that is not ours is a change by another.
+func (t *Table) change(ctx context.Context, b *batch) error {
+	before, err := t.socket.generation()
+	if err != nil {
+		return err
+	}
+	failed := t.socket.commit(ctx, b)
+	after, err := t.socket.generation()
+	if err != nil {
+		return errors.Join(failed, err)
+	}
+	if failed == nil && after == before {
+		failed = errors.New("the kernel took the transaction and did nothing")
+	}
+	if t.last != nil {
+		t.moved = t.moved || before != t.last.Generation || after-before > 1
+		t.last.Generation = after
+	}
+	return failed
+}
+
+// The table's flags: NFT_TABLE_F_OWNER and NFT_TABLE_F_PERSIST (include/uapi/linux/netfilter/nf_tables.h). Never the first
+// alone: the table would vanish with the process.
+const flagOwner, flagPersist = 0x2, 0x4
+
+func (t *Table) flags() uint32 {
+	if t.owned {
+		return flagOwner | flagPersist
+	}
+	return 0
+}
+
+// makeReady makes the table this process's own: it adds it, or adopts that of a process that has ended.
+func (t *Table) makeReady(ctx context.Context) error {
+	if t.ready {
+		return nil
+	}
+	t.owned = !t.options.WithoutOwner
+	err := t.addTable(ctx)
+	// Kernels before 6.9 know no persist; a table that was made without it never gets it.
+	if t.owned && (errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL)) {
+		if err = t.seize(ctx); err != nil {
+			t.owned = false
+			err = t.addTable(ctx)
+		}
+	}
+	if errors.Is(err, unix.EPERM) {
+		if there, _ := t.socket.table(); there != nil && there.Owner != 0 && there.Owner != t.socket.nl.PID() {
+			return fmt.Errorf("table inet %s belongs to another process (netlink port %d): does another pfwd run? %w", tableName, there.Owner, err)
+		}
+	}
+	t.ready = err == nil
+	return err
+}
+
+func (t *Table) addTable(ctx context.Context) error {
+	var b batch
+	b.addTable(t.flags())
+	return t.socket.commit(ctx, &b)
+}
+
+// Counters reads all counters.
+func (t *Table) Counters(ctx context.Context) (Counters, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return Counters{}, err
+	}
+	return t.counters()
+}
+
+func (t *Table) counters() (Counters, error) {
+	got := snapshot{counters: map[string]Counter{}}
+	if err := t.socket.readCounters(&got); err != nil {
+		return Counters{}, fmt.Errorf("read counters: %w", err)
+	}
+	return t.placed(got.counters), nil
+}
+
+// placed sorts readings by what they count.
+func (t *Table) placed(readings map[string]Counter) Counters {
+	c := newCounters()
+	for name, value := range readings {
+		c.put(name, value)
+	}
+	for name, r := range c.Rules {
+		r.Logged = t.logged[ruleCounter+string(name)]
+		c.Rules[name] = r
+	}
+	for d, r := range c.Defaults {
+		r.Logged = t.logged[defaultCounter+d.String()]
+		c.Defaults[d] = r
+	}
+	return c
+}
+
+// Remove deletes the table: the firewall is off. Where there is none, that is no error.
+func (t *Table) Remove(ctx context.Context) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var b batch
+	b.addTable(t.flags())
+	b.deleteTable()
+	if err := t.socket.commit(ctx, &b); err != nil {
+		return fmt.Errorf("remove table inet %s: %w", tableName, err)
+	}
+	t.forget()
+	return t.dropRecord()
+}
 
 // Close leaves the table in force and closes the connection to the kernel.
-func (t *Table) Close() error { return nil }
+func (t *Table) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.socket.close()
+}

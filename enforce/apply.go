@@ -1,0 +1,152 @@
+package enforce
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// Applied is the outcome of Apply.
+type Applied struct {
+	// Generation is the kernel's number of the ruleset, which rises with every change of any table.
+	Generation uint64
+	// Retired holds the last reading of the counters that are gone with their rules.
+	Retired Counters
+}
+
+// Apply puts the ruleset in force in place of the last, in one transaction; sets that are new are loaded before, as the
+// kernel switches rules to a new set sooner than it can look things up in it. Counters, bans and the other sets that are
+// filled meanwhile keep what they hold. The outcome is read back. On an error the last ruleset stays.
+func (t *Table) Apply(ctx context.Context, r Ruleset) (Applied, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.makeReady(ctx); err != nil {
+		return Applied{}, fmt.Errorf("make table inet %s ready: %w", tableName, err)
+	}
+	if t.last == nil {
+		if _, err := t.look(ctx); err != nil {
+			return Applied{}, err
+		}
+	}
+	loaded, err := t.load(ctx, r.sets)
+	if err != nil {
+		return Applied{}, errors.Join(fmt.Errorf("load sets: %w", err), t.unload(loaded))
+	}
+	names := maps.Clone(t.held)
+	maps.Copy(names, loaded)
+	maps.DeleteFunc(names, func(contents, _ string) bool { return !r.asksFor(contents) })
+	if err := t.swap(ctx, r, names); err != nil {
+		return Applied{}, errors.Join(fmt.Errorf("swap rules: %w", err), t.unload(loaded))
+	}
+	t.logged = maps.Clone(r.logged)
+	t.held = names
+	retired, err := t.retire(ctx, r.counters)
+	if err != nil {
+		// The rules are in force. The counters stay, and the next Apply tries again.
+		t.log.Warn("counters of rules that are gone could not be deleted", "err", err)
+	}
+	t.left = t.last
+	if err := t.record(); err != nil {
+		return Applied{}, fmt.Errorf("the ruleset is in force, but could not be recorded: %w", err)
+	}
+	return Applied{Generation: uint64(t.last.Generation), Retired: retired}, nil
+}
+
+// asksFor tells whether the ruleset has a set of these contents.
+func (r *Ruleset) asksFor(contents string) bool {
+	return slices.ContainsFunc(r.sets, func(s set) bool { return s.name == contents && !s.dynamic })
+}
+
+// look reads the table.
+func (t *Table) look(ctx context.Context) (*snapshot, error) {
+	got, err := t.socket.read(ctx, t.sizeOf)
+	if err != nil {
+		return nil, err
+	}
+	if got == nil {
+		return nil, fmt.Errorf("table inet %s is gone", tableName)
+	}
+	t.last, t.moved = got, false
+	return got, nil
+}
+
+func (t *Table) sizeOf(set string) int { return t.counts[set] }
+
+// load puts the contents that no set in the kernel holds into new sets, and gives their names by contents. No rule refers
+// to them yet.
+func (t *Table) load(ctx context.Context, sets []set) (loaded map[string]string, err error) {
+	loaded = map[string]string{}
+	var b batch
+	for i := range sets {
+		s := &sets[i]
+		if _, ok := t.held[s.name]; ok || s.dynamic {
+			continue
+		}
+		name := t.freshName(s.name)
+		loaded[s.name] = name
+		t.counts[name] = s.count
+		b.addSet(s, name)
+		e := b.elementsOf("add", unix.NFT_MSG_NEWSETELEM, name)
+		for x := range s.spans {
+			e.addSpan(s.kind, x)
+			if b.bytes+len(e.list) > t.socket.roomFor() {
+				e.flush()
+				if err := t.change(ctx, &b); err != nil {
+					return loaded, err
+				}
+				b = batch{}
+			}
+		}
+		e.flush()
+	}
+	if len(b.messages) == 0 {
+		return loaded, nil
+	}
+	return loaded, t.change(ctx, &b)
+}
+
+// roomFor bounds a transaction that may be cut in pieces, so that a big list does not take as much memory again.
+func (s *socket) roomFor() int { return min(s.room, 16<<20) - maxElementBytes - 1<<10 }
+
+// freshName gives a name that no set in the kernel has: one of that name may be there that is not trusted any more.
+func (t *Table) freshName(contents string) string {
+	name := contents
+	for n := 2; ; n++ {
+		if _, taken := t.last.Sets[name]; !taken {
+			return name
+		}
+		name = fmt.Sprintf("%s_%d", contents, n)
+	}
+}
+
+// unload takes back sets that were loaded for nothing.
+func (t *Table) unload(loaded map[string]string) error {
+	if len(loaded) == 0 {
+		return nil
+	}
+	// Also where the caller's time is up.
+	ctx := context.Background()
+	got, err := t.look(ctx)
+	if err != nil {
+		return err
+	}
+	var b batch
+	for _, name := range slices.Sorted(maps.Values(loaded)) {
+		delete(t.counts, name)
+		if _, there := got.Sets[name]; there {
+			b.deleteSet(name)
+		}
+	}
+	if len(b.messages) == 0 {
+		return nil
+	}
+	if err := t.change(ctx, &b); err != nil {
+		return fmt.Errorf("take back loaded sets: %w", err)
+	}
+	_, err = t.look(ctx)
+	return err
+}

@@ -1,0 +1,146 @@
+package enforce
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/google/nftables/expr"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"pfw/config/policy"
+)
+
+// batch is a list of changes that the kernel makes all at once or not at all. The messages are written here and not by the
+// nftables package, because its writer has every new rule sent back, which overruns the socket at some thousand rules,
+// holds a set's elements several times in memory, and gives a set of times no type that nft can print.
+type batch struct {
+	messages []netlink.Message
+	what     []subject
+	bytes    int
+	err      error
+}
+
+// subject is what a message is about, so that an error can name it.
+type subject struct {
+	verb, noun, name string
+	index            int // from 1, of a rule in a chain; 0 for none
+}
+
+func (s subject) String() string {
+	if s.index > 0 {
+		return fmt.Sprintf("%s %s %s, rule %d", s.verb, s.noun, s.name, s.index)
+	}
+	return fmt.Sprintf("%s %s %s", s.verb, s.noun, s.name)
+}
+
+func (b *batch) add(kind int, flags netlink.HeaderFlags, s subject, attributes []byte) {
+	// struct nfgenmsg: family, version, resource id.
+	data := append([]byte{unix.NFPROTO_INET, unix.NFNETLINK_V0, 0, 0}, attributes...)
+	b.messages = append(b.messages, netlink.Message{
+		Header: netlink.Header{Type: netlink.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8 | kind), Flags: netlink.Request | flags},
+		Data:   data,
+	})
+	b.what = append(b.what, s)
+	b.bytes += unix.NLMSG_HDRLEN + len(data)
+}
+
+// inTable begins a message's attributes. NFTA_CHAIN_TABLE, NFTA_RULE_TABLE, NFTA_SET_TABLE, NFTA_OBJ_TABLE and
+// NFTA_SET_ELEM_LIST_TABLE are one number.
+func inTable() []byte { return appendText(nil, unix.NFTA_CHAIN_TABLE, tableName) }
+
+func (b *batch) addTable(flags uint32) {
+	a := appendText(nil, unix.NFTA_TABLE_NAME, tableName)
+	b.add(unix.NFT_MSG_NEWTABLE, netlink.Create, subject{verb: "add", noun: "table", name: tableName}, appendNumber(a, unix.NFTA_TABLE_FLAGS, flags))
+}
+
+func (b *batch) deleteTable() {
+	b.add(unix.NFT_MSG_DELTABLE, 0, subject{verb: "delete", noun: "table", name: tableName}, appendText(nil, unix.NFTA_TABLE_NAME, tableName))
+}
+
+func (b *batch) flushRules() {
+	b.add(unix.NFT_MSG_DELRULE, 0, subject{verb: "delete", noun: "rules of table", name: tableName}, inTable())
+}
+
+func (b *batch) deleteChain(name string) {
+	b.add(unix.NFT_MSG_DELCHAIN, 0, subject{verb: "delete", noun: "chain", name: name}, appendText(inTable(), unix.NFTA_CHAIN_NAME, name))
+}
+
+func (b *batch) deleteSet(name string) {
+	b.add(unix.NFT_MSG_DELSET, 0, subject{verb: "delete", noun: "set", name: name}, appendText(inTable(), unix.NFTA_SET_NAME, name))
+}
+
+func (b *batch) deleteCounter(name string) {
+	a := appendText(inTable(), unix.NFTA_OBJ_NAME, name)
+	b.add(unix.NFT_MSG_DELOBJ, 0, subject{verb: "delete", noun: "counter", name: name}, appendNumber(a, unix.NFTA_OBJ_TYPE, unix.NFT_OBJECT_COUNTER))
+}
+
+func (b *batch) addCounter(name string) {
+	a := appendText(inTable(), unix.NFTA_OBJ_NAME, name)
+	a = appendNumber(a, unix.NFTA_OBJ_TYPE, unix.NFT_OBJECT_COUNTER)
+	a = appendNest(a, unix.NFTA_OBJ_DATA, func(a []byte) []byte {
+		return appendNumber64(appendNumber64(a, unix.NFTA_COUNTER_BYTES, 0), unix.NFTA_COUNTER_PACKETS, 0)
+	})
+	b.add(unix.NFT_MSG_NEWOBJ, netlink.Create, subject{verb: "add", noun: "counter", name: name}, a)
+}
+
+// The hooks' numbers, and the one priority that pfw uses (include/uapi/linux/netfilter.h, netfilter_ipv4.h).
+const priorityFilter = 0
+
+func hookOf(d policy.Direction) uint32 {
+	switch d {
+	case policy.In:
+		return unix.NF_INET_LOCAL_IN
+	case policy.Out:
+		return unix.NF_INET_LOCAL_OUT
+	case policy.Forward:
+		return unix.NF_INET_FORWARD
+	}
+	panic(fmt.Sprintf("enforce: direction %d", uint8(d)))
+}
+
+// policyOf is NF_DROP or NF_ACCEPT.
+func policyOf(v verdict) uint32 {
+	if v == drop {
+		return 0
+	}
+	return 1
+}
+
+// addChain adds a chain, or changes the policy of one that is there. A new chain at a hook works at once, before its rules
+// do; so it must be added with policy accept, and be given its own later in the batch, which counts when all of it does.
+func (b *batch) addChain(c *chain, policy verdict) {
+	a := appendText(inTable(), unix.NFTA_CHAIN_NAME, c.name)
+	if c.at != 0 {
+		a = appendNest(a, unix.NFTA_CHAIN_HOOK, func(a []byte) []byte {
+			return appendNumber(appendNumber(a, unix.NFTA_HOOK_HOOKNUM, hookOf(c.at)), unix.NFTA_HOOK_PRIORITY, priorityFilter)
+		})
+		a = appendNumber(a, unix.NFTA_CHAIN_POLICY, policyOf(policy))
+		a = appendText(a, unix.NFTA_CHAIN_TYPE, "filter")
+	}
+	b.add(unix.NFT_MSG_NEWCHAIN, netlink.Create, subject{verb: "add", noun: "chain", name: c.name}, a)
+}
+
+// addRules adds a chain's rules in order. kernelName gives the name that a set bears in the kernel.
+func (b *batch) addRules(c *chain, kernelName func(string) string) {
+	for i, r := range c.rules {
+		a := appendText(inTable(), unix.NFTA_RULE_CHAIN, c.name)
+		a = appendNest(a, unix.NFTA_RULE_EXPRESSIONS, func(a []byte) []byte {
+			for _, s := range r.statements {
+				for _, e := range s.exprs() {
+					if l, ok := e.(*expr.Lookup); ok {
+						l.SetName = kernelName(l.SetName)
+					}
+					data, err := expr.Marshal(unix.NFPROTO_INET, e)
+					b.err = errors.Join(b.err, err)
+					a = appendAttribute(a, unix.NFTA_LIST_ELEM|unix.NLA_F_NESTED, data)
+				}
+			}
+			return a
+		})
+		if r.comment != "" {
+			a = appendAttribute(a, unix.NFTA_RULE_USERDATA, commentData(r.comment))
+		}
+		b.add(unix.NFT_MSG_NEWRULE, netlink.Create|netlink.Append, subject{"add", "chain", c.name, i + 1}, a)
+	}
+}

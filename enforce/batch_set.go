@@ -1,0 +1,134 @@
+package enforce
+
+import (
+	"github.com/google/nftables/userdata"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"time"
+)
+
+// commentData is a rule's comment as nft keeps it.
+func commentData(text string) []byte {
+	return userdata.AppendString(nil, userdata.TypeComment, text)
+}
+
+// What nft tells itself of a set's keys, in NFTNL_UDATA_SET_KEYBYTEORDER (nftables' include/datatype.h) and
+// NFTNL_UDATA_SET_KEY_TYPEOF (its src/meta.c and include/expression.h).
+const (
+	nftHostEndian, nftBigEndian = 1, 2
+	nftTypeofExpr, nftTypeofDef = 0, 1
+	nftExprMeta                 = 9
+	nftMetaKey                  = 0
+)
+
+func (k *kind) userData() []byte {
+	order := uint32(nftBigEndian)
+	if k.native {
+		order = nftHostEndian
+	}
+	out := userdata.AppendUint32(nil, userdata.NFTNL_UDATA_SET_KEYBYTEORDER, order)
+	if k.typeof != 0 {
+		key := userdata.AppendUint32(nil, nftMetaKey, k.typeof)
+		data := userdata.AppendUint32(nil, nftTypeofExpr, nftExprMeta)
+		data = userdata.Append(data, nftTypeofDef, key)
+		out = userdata.Append(out, userdata.NFTNL_UDATA_SET_KEY_TYPEOF, data)
+	}
+	return out
+}
+
+// flags are those of enum nft_set_flags.
+func (s *set) flags() uint32 {
+	var f uint32
+	if s.kind.interval && !s.dynamic {
+		f |= unix.NFT_SET_INTERVAL
+	}
+	if s.dynamic {
+		f |= unix.NFT_SET_TIMEOUT
+	}
+	return f
+}
+
+func (b *batch) addSet(s *set, kernelName string) {
+	a := appendText(inTable(), unix.NFTA_SET_NAME, kernelName)
+	a = appendNumber(a, unix.NFTA_SET_FLAGS, s.flags())
+	a = appendNumber(a, unix.NFTA_SET_KEY_TYPE, s.kind.datatype.GetNFTMagic())
+	a = appendNumber(a, unix.NFTA_SET_KEY_LEN, uint32(s.kind.bytes))
+	a = appendNumber(a, unix.NFTA_SET_ID, uint32(len(b.messages)+1))
+	if s.size > 0 {
+		a = appendNest(a, unix.NFTA_SET_DESC, func(a []byte) []byte { return appendNumber(a, unix.NFTA_SET_DESC_SIZE, s.size) })
+	}
+	a = appendAttribute(a, unix.NFTA_SET_USERDATA, s.kind.userData())
+	b.add(unix.NFT_MSG_NEWSET, netlink.Create, subject{verb: "add", noun: "set", name: kernelName}, a)
+}
+
+// maxElementBytes bounds the elements of one message: the attribute that holds them counts its length in 16 bits.
+const maxElementBytes = 60 << 10
+
+// elements writes set elements into a batch, so many to a message.
+type elements struct {
+	batch *batch
+	kind  int
+	name  string
+	verb  string
+	list  []byte
+}
+
+func (b *batch) elementsOf(verb string, kind int, kernelName string) *elements {
+	return &elements{batch: b, kind: kind, name: kernelName, verb: verb}
+}
+
+func (e *elements) flush() {
+	if len(e.list) == 0 {
+		return
+	}
+	a := appendText(inTable(), unix.NFTA_SET_ELEM_LIST_SET, e.name)
+	a = appendNest(a, unix.NFTA_SET_ELEM_LIST_ELEMENTS, func(a []byte) []byte { return append(a, e.list...) })
+	flags := netlink.HeaderFlags(0)
+	if e.kind == unix.NFT_MSG_NEWSETELEM {
+		flags = netlink.Create
+	}
+	e.batch.add(e.kind, flags, subject{verb: e.verb, noun: "elements of set", name: e.name}, a)
+	e.list = e.list[:0]
+}
+
+// add appends one element. end marks the value that an interval ends before; timeout 0 is none.
+func (e *elements) add(value []byte, end bool, timeout time.Duration) {
+	e.list = appendNest(e.list, unix.NFTA_LIST_ELEM, func(a []byte) []byte {
+		if end {
+			a = appendNumber(a, unix.NFTA_SET_ELEM_FLAGS, unix.NFT_SET_ELEM_INTERVAL_END)
+		}
+		a = appendNest(a, unix.NFTA_SET_ELEM_KEY, func(a []byte) []byte { return appendAttribute(a, unix.NFTA_DATA_VALUE, value) })
+		if timeout > 0 {
+			a = appendNumber64(a, unix.NFTA_SET_ELEM_TIMEOUT, uint64(timeout.Milliseconds()))
+		}
+		return a
+	})
+	if len(e.list) > maxElementBytes {
+		e.flush()
+	}
+}
+
+// addSpan appends a run of values. An interval set holds where it begins, and the value after its last as an end; one
+// that goes to the top has no end.
+func (e *elements) addSpan(k *kind, s span) {
+	e.add(s.first[:k.bytes], false, 0)
+	if !k.interval {
+		return
+	}
+	if after, ok := next(s.last[:k.bytes]); ok {
+		e.add(after, true, 0)
+	}
+}
+
+// next is a big-endian number plus one; ok is false at the top.
+func next(value []byte) (after []byte, ok bool) {
+	after = append([]byte(nil), value...)
+	for i := len(after) - 1; i >= 0; i-- {
+		after[i]++
+		if after[i] != 0 {
+			return after, true
+		}
+	}
+	return nil, false
+}

@@ -1,0 +1,143 @@
+package enforce
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/nftables"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// socket is the one lasting connection to nf_tables. The kernel ties the ownership of the table to it. It is used by one
+// goroutine at a time.
+type socket struct {
+	lib *nftables.Conn // reads what it reads well
+	nl  *netlink.Conn  // the same connection
+	// room is how many bytes one batch may have.
+	room int
+}
+
+// Buffers for the largest batches. The kernel takes a batch in one piece, and answers with a message for each error.
+const writeBuffer, readBuffer = 64 << 20, 8 << 20
+
+func dial() (*socket, error) {
+	var s socket
+	lib, err := nftables.New(nftables.AsLasting(), nftables.WithSockOptions(func(nl *netlink.Conn) error {
+		s.nl = nl
+		// Beyond the system's limit only with CAP_NET_ADMIN outside any user namespace; without, the limit is what we get.
+		if err := errors.Join(nl.SetWriteBuffer(writeBuffer), nl.SetReadBuffer(readBuffer)); err != nil {
+			return fmt.Errorf("size buffers: %w", err)
+		}
+		// With the kernel's own words for an error. Kernels before 4.12 have none.
+		if err := nl.SetOption(netlink.ExtendedAcknowledge, true); err != nil && !errors.Is(err, unix.ENOPROTOOPT) {
+			return fmt.Errorf("ask for error texts: %w", err)
+		}
+		got, err := nl.WriteBuffer()
+		// The kernel doubles what it is asked for, to have room for its own; half of what it tells is safe to fill.
+		s.room = got / 2
+		return err
+	}))
+	if err != nil {
+		return nil, fmt.Errorf("connect to nf_tables: %w", err)
+	}
+	s.lib = lib
+	return &s, nil
+}
+
+func (s *socket) close() error { return s.lib.CloseLasting() }
+
+// generation is the kernel's number of the ruleset: it rises by one with every transaction, of any table.
+func (s *socket) generation() (uint32, error) {
+	g, err := s.lib.GetGen()
+	if err != nil {
+		return 0, fmt.Errorf("read generation: %w", err)
+	}
+	return g.ID, nil
+}
+
+// errUnknownOutcome says that the kernel's answers were lost: the batch may be in force.
+var errUnknownOutcome = errors.New("the kernel's answer was lost")
+
+// commit sends the batch as one transaction. On an error nothing has changed, unless it is errUnknownOutcome.
+func (s *socket) commit(ctx context.Context, b *batch) error {
+	if err := errors.Join(ctx.Err(), b.err); err != nil {
+		return err
+	}
+	edge := func(kind netlink.HeaderType) netlink.Message {
+		return netlink.Message{
+			Header: netlink.Header{Type: kind, Flags: netlink.Request},
+			// struct nfgenmsg with the subsystem as resource id, big-endian.
+			Data: []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, 0, unix.NFNL_SUBSYS_NFTABLES},
+		}
+	}
+	all := make([]netlink.Message, 0, len(b.messages)+2)
+	all = append(all, edge(unix.NFNL_MSG_BATCH_BEGIN))
+	all = append(all, b.messages...)
+	all = append(all, edge(unix.NFNL_MSG_BATCH_END))
+	sent, err := s.nl.SendMessages(all)
+	if errors.Is(err, unix.EMSGSIZE) || errors.Is(err, unix.ENOBUFS) && b.bytes > s.room {
+		return fmt.Errorf("send %d bytes in one transaction, where the socket takes %d (CAP_NET_ADMIN outside user namespaces lifts the limit): %w",
+			b.bytes, s.room, err)
+	}
+	if err != nil {
+		return fmt.Errorf("send transaction: %w", err)
+	}
+	return s.answers(b, sent)
+}
+
+// answers reads what the kernel had to say. It has answered in full when the send returns: there is an error message for
+// each change that failed, and nothing where all went well.
+func (s *socket) answers(b *batch, sent []netlink.Message) error {
+	var first error
+	for {
+		ready, err := s.readable()
+		if err != nil {
+			return fmt.Errorf("%w: %w", errUnknownOutcome, err)
+		}
+		if !ready {
+			return first
+		}
+		_, err = s.nl.Receive()
+		if err == nil || first != nil && !errors.Is(first, errUnknownOutcome) {
+			continue
+		}
+		var op *netlink.OpError
+		switch {
+		case errors.Is(err, unix.ENOBUFS) && !(errors.As(err, &op) && op.Sequence != 0):
+			first = fmt.Errorf("%w: %w", errUnknownOutcome, err)
+		case errors.As(err, &op) && op.Sequence != 0:
+			first = fmt.Errorf("%s: %w", b.about(op.Sequence-sent[0].Header.Sequence), op)
+		default:
+			return fmt.Errorf("%w: %w", errUnknownOutcome, err)
+		}
+	}
+}
+
+// about names the message that stands so many after the beginning of the batch.
+func (b *batch) about(distance uint32) string {
+	if distance >= 1 && int(distance) <= len(b.what) {
+		return b.what[distance-1].String()
+	}
+	return "transaction"
+}
+
+// readable tells whether an answer waits.
+func (s *socket) readable() (bool, error) {
+	raw, err := s.nl.SyscallConn()
+	if err != nil {
+		return false, err
+	}
+	var n int
+	var polled error
+	err = raw.Control(func(fd uintptr) {
+		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		for {
+			if n, polled = unix.Poll(fds, 0); polled != unix.EINTR {
+				return
+			}
+		}
+	})
+	return n > 0, errors.Join(err, polled)
+}
