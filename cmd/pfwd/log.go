@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// newLogger writes messages for people: the message, then the attributes as key=value. In the journal the time is
+// known and the level is a syslog priority (sd-daemon(3)), so that `journalctl -p err` finds errors; on a terminal
+// both stand in front as text.
+func newLogger(w io.Writer, journal bool) *slog.Logger {
+	return slog.New(&handler{out: &output{w: w}, journal: journal})
+}
+
+// underJournal tells whether the file is the stream that systemd connected to the journal: $JOURNAL_STREAM has its
+// device and inode (systemd.exec(5)). A file that it was redirected to since is not.
+func underJournal(getenv func(string) string, f *os.File) bool {
+	device, inode, ok := strings.Cut(getenv("JOURNAL_STREAM"), ":")
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && device == strconv.FormatUint(st.Dev, 10) && inode == strconv.FormatUint(st.Ino, 10)
+}
+
+// output keeps lines of several goroutines apart.
+type output struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+type handler struct {
+	out     *output
+	journal bool
+	group   string // "a.b."
+	attrs   []slog.Attr
+}
+
+func (h *handler) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
+
+func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	next := *h
+	next.attrs = append([]slog.Attr(nil), h.attrs...)
+	for _, a := range attrs {
+		a.Key = h.group + a.Key
+		next.attrs = append(next.attrs, a)
+	}
+	return &next
+}
+
+func (h *handler) WithGroup(name string) slog.Handler {
+	next := *h
+	next.group += name + "."
+	return &next
+}
+
+func (h *handler) Handle(_ context.Context, r slog.Record) error {
+	var line, below bytes.Buffer
+	line.WriteString(r.Message)
+	write := func(a slog.Attr) {
+		if a.Equal(slog.Attr{}) {
+			return
+		}
+		value := fmt.Sprint(a.Value.Resolve().Any())
+		switch {
+		case strings.Contains(value, "\n"):
+			// The message of a bad file has several lines, made to be read as they are.
+			below.WriteString("\n" + strings.TrimRight(value, "\n"))
+		case a.Key == "error" || a.Key == "err":
+			line.WriteString(": " + value)
+		default:
+			fmt.Fprintf(&line, " %s=%s", a.Key, quoted(value))
+		}
+	}
+	for _, a := range h.attrs {
+		write(a)
+	}
+	r.Attrs(func(a slog.Attr) bool {
+		a.Key = h.group + a.Key
+		write(a)
+		return true
+	})
+	line.Write(below.Bytes())
+
+	first, rest := time.Now().Format("2006-01-02 15:04:05 ")+word(r.Level), "    "
+	if h.journal {
+		// Each line is an entry of its own there.
+		first = fmt.Sprintf("<%d>", priority(r.Level))
+		rest = first
+	}
+	text := first + strings.ReplaceAll(line.String(), "\n", "\n"+rest) + "\n"
+	h.out.mu.Lock()
+	defer h.out.mu.Unlock()
+	_, err := io.WriteString(h.out.w, text)
+	return err
+}
+
+func quoted(s string) string {
+	if s == "" || strings.ContainsAny(s, " \"=") || strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return strconv.Quote(s)
+	}
+	return s
+}
+
+// word names what is not ordinary.
+func word(l slog.Level) string {
+	switch {
+	case l >= slog.LevelError:
+		return "error: "
+	case l >= slog.LevelWarn:
+		return "warning: "
+	}
+	return ""
+}
+
+// priority is syslog's: err, warning, info.
+func priority(l slog.Level) int {
+	switch {
+	case l >= slog.LevelError:
+		return 3
+	case l >= slog.LevelWarn:
+		return 4
+	}
+	return 6
+}

@@ -1,0 +1,92 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"pfw/config/policy"
+	"pfw/daemon/procs"
+	"pfw/enforce"
+)
+
+// connection is a socket that was open before pfwd's first start. Conntrack need not know it: it begins to look with
+// the first rule that asks it.
+type connection struct {
+	socket    procs.Socket
+	tuple     enforce.Tuple
+	direction policy.Direction
+}
+
+// openConnections lists the sockets that are connected to other machines.
+func (d *Daemon) openConnections() []connection {
+	sockets, err := procs.Sockets()
+	if err != nil {
+		d.cannotAdopt(err)
+		return nil
+	}
+	own, err := localAddresses()
+	if err != nil {
+		d.cannotAdopt(err)
+		return nil
+	}
+	listeners := procs.NewListeners(sockets)
+	var out []connection
+	for _, s := range sockets {
+		// A connection that is being opened is judged by its packets; one that has ended needs no judgement.
+		if s.Listening() || s.State == procs.TimeWait || s.State == procs.SynSent || own.has(s.Remote.Addr()) {
+			continue
+		}
+		c := connection{socket: s, direction: policy.Out}
+		c.tuple = enforce.Tuple{Protocol: policy.Protocol(s.Protocol), Source: s.Local, Destination: s.Remote}
+		if _, came := listeners.Accepted(s); came {
+			c.direction = policy.In
+			c.tuple.Source, c.tuple.Destination = s.Remote, s.Local
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func (d *Daemon) cannotAdopt(err error) {
+	d.log.Warn("connections that were open before are not judged; those that conntrack does not know may break", "error", err)
+}
+
+// adopt judges connections that are older than the policy: what it refuses for sure is ended, the rest goes on.
+// change is held.
+func (d *Daemon) adopt(ctx context.Context, list []connection) {
+	if len(list) == 0 {
+		return
+	}
+	p := d.force.Load().policy
+	now := time.Now()
+	var kept []enforce.Tuple
+	ended := 0
+	for _, c := range list {
+		why, sure := p.Refused(c.flow(now))
+		if !sure {
+			kept = append(kept, c.tuple)
+			continue
+		}
+		if err := procs.Destroy(c.socket); err != nil {
+			d.log.Warn("a connection that the policy forbids may go on", "error", err)
+			d.faults.set(uncut, fmt.Sprintf("the connection %s is forbidden and may go on: %v", c.socket, err), "end the program that holds it")
+		}
+		d.audit.Append(cutEntry(c.tuple, c.direction, 0, why))
+		ended++
+	}
+	if err := d.table.Keep(ctx, kept); err != nil {
+		d.cannotAdopt(err)
+	}
+	d.log.Info("connections that were open before are judged", "kept", len(kept), "cut", ended)
+}
+
+// flow is what is known of the connection. Its time is now: what counts is whether it may be open.
+func (c *connection) flow(now time.Time) policy.Flow {
+	f := flowOf(c.tuple, c.direction)
+	f.Time = policy.Known(now)
+	if c.direction == policy.Out && c.socket.Inode != 0 {
+		f.User = policy.Known(c.socket.UID)
+	}
+	return f
+}

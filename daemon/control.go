@@ -1,0 +1,101 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"pfw/config"
+	"pfw/config/policy"
+	"pfw/daemon/api"
+	"pfw/daemon/audit"
+)
+
+var _ api.Backend = (*Daemon)(nil)
+
+// Status answers: am I protected, since when, by what, is anything wrong.
+func (d *Daemon) Status(ctx context.Context) (api.Status, error) {
+	f := d.force.Load()
+	if counts, err := d.table.Counters(ctx); err == nil {
+		// The accounts are read once a second; who asks wants to see what just happened.
+		d.accounts.read(time.Now(), readings(counts))
+	}
+	allowed, blocked := d.accounts.sums()
+	stats := d.audit.Stats()
+	s := api.Status{
+		State: d.state(), Since: api.Time{Time: f.since}, Generation: f.generation, File: d.o.Config, Version: d.o.Version,
+		Rules: f.rules(), Default: api.NewDefault(f.policy.Defaults()),
+		Packets: api.Packets{Allowed: allowed, Blocked: blocked},
+		Events:  api.Events{Logged: stats.Logged, Suppressed: stats.Suppressed, Lost: stats.Lost},
+		Faults:  d.faults.list(),
+	}
+	for _, l := range f.lists {
+		s.Lists = append(s.Lists, api.ListSize{Name: l.Name, Entries: l.Entries})
+	}
+	return s, nil
+}
+
+// Rules tells the rules in force with their counters.
+func (d *Daemon) Rules(ctx context.Context, always bool) (api.Rules, error) {
+	f := d.force.Load()
+	counts, err := d.table.Counters(ctx)
+	if err != nil {
+		return api.Rules{}, fmt.Errorf("read counters: %w", err)
+	}
+	d.accounts.read(time.Now(), readings(counts))
+	out := api.NewRules(f.policy, always)
+	for i := range out.Rules {
+		r := &out.Rules[i]
+		c := counts.Rules[policy.Name(r.Name)]
+		r.Packets, r.Bytes = c.Packets, c.Bytes
+		if last := d.accounts.lastMatch(accountKey{rule: r.Name}); !last.IsZero() {
+			r.LastMatch = &api.Time{Time: last}
+		}
+	}
+	i := 0
+	for _, direction := range policy.Directions {
+		if _, hooked := f.policy.Default(direction); hooked {
+			c := counts.Defaults[direction]
+			out.Default[i].Packets, out.Default[i].Bytes = c.Packets, c.Bytes
+			i++
+		}
+	}
+	for i, a := range policy.AlwaysInForce[:len(out.Always)] {
+		out.Always[i].Packets, out.Always[i].Bytes = counts.Always[a].Packets, counts.Always[a].Bytes
+	}
+	return out, nil
+}
+
+// Check judges a text as if it were firewall.toml in its place.
+func (d *Daemon) Check(_ context.Context, text string) (api.Check, error) {
+	c, err := config.Load(d.o.Config, config.Options{Now: time.Now(), Text: &text, Control: true})
+	return api.NewCheck(d.o.Config, c, err)
+}
+
+// Explain judges a packet by the policy in force.
+func (d *Daemon) Explain(_ context.Context, packet string) (api.Explain, error) {
+	return api.ExplainPacket(d.force.Load().policy, packet, config.Disk(), time.Now())
+}
+
+// Show gives the ruleset in force.
+func (d *Daemon) Show(context.Context) (api.Show, error) {
+	f := d.force.Load()
+	return api.NewShow(f.policy, f.lists, f.ruleset.String()), nil
+}
+
+// Config reads firewall.toml as it is now.
+func (d *Daemon) Config(context.Context) (api.File, error) {
+	text, err := config.Disk().ReadFile(d.o.Config)
+	if err != nil {
+		return api.File{}, fmt.Errorf("read rule file: %w", err)
+	}
+	return api.File{File: d.o.Config, Text: string(text)}, nil
+}
+
+// Recent has the newest entries, at most n, oldest first.
+func (d *Daemon) Recent(n int) []audit.Entry { return d.audit.Recent(n) }
+
+// Follow delivers what happens from now on until ctx ends.
+func (d *Daemon) Follow(ctx context.Context, _ bool, buffer int) *audit.Subscription {
+	return d.audit.Subscribe(ctx, buffer)
+}

@@ -1,0 +1,94 @@
+package daemon
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"pfw/daemon/api"
+)
+
+// fault names something that is wrong and that a person can mend. The zero value is invalid.
+type fault uint8
+
+const (
+	_ fault = iota
+	// badFile: firewall.toml is not what is in force, as it is not valid.
+	badFile
+	// tampered: somebody else changed the table.
+	tampered
+	// unrestored: the table is not as it should be, and could not be put right.
+	unrestored
+	// lockout: somebody who is logged in could not log in again.
+	lockout
+	// foreignTable: something beside pfw decides about packets too.
+	foreignTable
+	// uncut: a connection that the policy forbids may go on.
+	uncut
+	// unsaved: the state directory cannot be written.
+	unsaved
+	// fileSink, journalSink: entries cannot be written there.
+	fileSink
+	journalSink
+)
+
+// faults are what `pfw status` shows as wrong.
+type faults struct {
+	mu  sync.Mutex
+	now map[fault]standing
+}
+
+type standing struct {
+	since        time.Time
+	until        time.Time // zero: until it is cleared
+	what, remedy string
+}
+
+func newFaults() *faults { return &faults{now: map[fault]standing{}} }
+
+// set tells of a fault; one that stands already keeps its time.
+func (f *faults) set(k fault, what, remedy string) { f.hold(k, 0, what, remedy) }
+
+// hold is set for something that is over and that people should see for a while.
+func (f *faults) hold(k fault, d time.Duration, what, remedy string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := standing{since: time.Now(), what: what, remedy: remedy}
+	if old, ok := f.now[k]; ok {
+		s.since = old.since
+	}
+	if d > 0 {
+		s.until = time.Now().Add(d)
+	}
+	f.now[k] = s
+}
+
+func (f *faults) clear(k fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.now, k)
+}
+
+// list gives what stands, the oldest first.
+func (f *faults) list() []api.Fault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := []api.Fault{}
+	for k, s := range f.now {
+		if !s.until.IsZero() && time.Now().After(s.until) {
+			delete(f.now, k)
+			continue
+		}
+		out = append(out, api.Fault{Since: api.Time{Time: s.since}, What: s.what, Remedy: s.remedy})
+	}
+	slices.SortFunc(out, func(a, b api.Fault) int {
+		return cmp.Or(a.Since.Compare(b.Since.Time), cmp.Compare(a.What, b.What))
+	})
+	return out
+}
+
+func (d *Daemon) unsavedFault(err error) {
+	d.faults.set(unsaved, "the state directory cannot be written: "+err.Error(),
+		"free space on the disk, and let user pfw write to "+d.o.StateDir)
+}

@@ -1,0 +1,149 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"pfw/config"
+	"pfw/config/policy"
+	"pfw/daemon/audit"
+	"pfw/enforce"
+)
+
+// loaded is a rule file that was found good.
+type loaded struct {
+	config *config.Config
+	// snapshot is let go of once it is saved: it holds the contents of all lists.
+	snapshot *config.Snapshot
+	// refused is why firewall.toml was not taken and the last good policy was, at a start only.
+	refused error
+}
+
+// force is a policy in force. It does not change.
+type force struct {
+	policy     *policy.Policy
+	lists      []config.List
+	sinks      config.Sinks
+	warnings   []config.Problem
+	ruleset    enforce.Ruleset
+	generation uint64
+	since      time.Time
+	// until is when the ruleset's written-out schedules are to be written out anew.
+	compiled time.Time
+}
+
+func (f *force) rules() (n int) {
+	for _, r := range f.policy.Rules() {
+		if !r.Disabled {
+			n++
+		}
+	}
+	return n
+}
+
+// attrs describe the policy in the log.
+func (f *force) attrs() []any {
+	d := f.policy.Defaults()
+	return []any{"rules", f.rules(), "inbound", d.Inbound, "outbound", d.Outbound, "forward", d.Forward, "generation", f.generation}
+}
+
+// load reads the rule file from the disk. control says that the outcome goes over the control socket.
+func (d *Daemon) load(control bool) (*loaded, error) {
+	return loadFile(d.o.Config, config.Options{Now: time.Now(), Control: control})
+}
+
+func loadFile(path string, o config.Options) (*loaded, error) {
+	c, err := config.Load(path, o)
+	if err != nil {
+		var path *os.PathError
+		if errors.As(err, &path) {
+			return nil, fmt.Errorf("read rule file: %w", err)
+		}
+		return nil, err
+	}
+	l := &loaded{config: c, snapshot: c.Snapshot}
+	c.Snapshot = nil
+	return l, nil
+}
+
+// sinks directs the audit log to where a rule file wants it.
+func (d *Daemon) sinks(s config.Sinks) error {
+	d.ledgers.sinks(s.File != "")
+	if err := d.audit.Reconfigure(audit.SinkOptions(s)); err != nil {
+		return fmt.Errorf("open audit log: %w", err)
+	}
+	return nil
+}
+
+// put brings a policy into force, or leaves everything as it is. change is held.
+func (d *Daemon) put(ctx context.Context, l *loaded) error {
+	if d.stopping {
+		return errors.New("pfwd is about to end")
+	}
+	now := time.Now()
+	p := l.config.Policy
+	ruleset := enforce.Compile(p, enforce.Options{Now: now})
+	// The readers come first, so that no packet which the new policy logs is missed.
+	opened, err := d.readers.open(p)
+	if err != nil {
+		return err
+	}
+	before := d.force.Load()
+	if before != nil {
+		if err := d.sinks(l.config.Sinks); err != nil {
+			d.readers.close(opened)
+			return err
+		}
+	}
+	if err := d.apply(ctx, p, ruleset, now); err != nil {
+		d.readers.close(opened)
+		if before != nil {
+			err = errors.Join(err, d.sinks(before.sinks))
+		}
+		return err
+	}
+	d.readers.retire(p)
+	generation := d.nextGeneration()
+	d.force.Store(&force{
+		policy: p, lists: l.config.Lists, sinks: l.config.Sinks, warnings: l.config.Warnings, ruleset: ruleset,
+		generation: generation, since: now, compiled: now,
+	})
+	select {
+	case d.rescheduled <- struct{}{}:
+	default: // it is about to look anyway
+	}
+	return nil
+}
+
+// apply puts a ruleset in force and moves the accounts with it.
+func (d *Daemon) apply(ctx context.Context, p *policy.Policy, r enforce.Ruleset, now time.Time) error {
+	if d.force.Load() != nil {
+		if err := d.readCounters(ctx); err != nil {
+			return err
+		}
+	}
+	d.accounts.open(p)
+	applied, err := d.table.Apply(ctx, r)
+	if err != nil {
+		return fmt.Errorf("put the policy in force: %w", err)
+	}
+	// The policy is in force from here on: what fails now is told, and undoes nothing.
+	counts, err := d.table.Counters(ctx)
+	if err != nil {
+		d.log.Warn("counters not read", "error", err)
+	}
+	d.accounts.inForce(now, p, applied.Retired, readings(counts))
+	return nil
+}
+
+func (d *Daemon) readCounters(ctx context.Context) error {
+	counts, err := d.table.Counters(ctx)
+	if err != nil {
+		return fmt.Errorf("read counters: %w", err)
+	}
+	d.accounts.read(time.Now(), readings(counts))
+	return nil
+}

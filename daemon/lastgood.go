@@ -1,0 +1,77 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"pfw/config"
+)
+
+// lastGood is the file in the state directory that holds the last policy that was put in force, with all the files
+// that it was made of.
+func lastGood(stateDir string) string { return filepath.Join(stateDir, "last-good.tar.gz") }
+
+// loadFirst reads the rule file at a start. One that is bad gives the last good policy, with the reason.
+func loadFirst(o Options) (*loaded, error) {
+	now := time.Now()
+	l, refused := loadFile(o.Config, config.Options{Now: now})
+	if refused == nil {
+		return l, nil
+	}
+	f, err := os.Open(lastGood(o.StateDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no last good policy, so nothing is put in force:\n%w", refused)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w\nread last good policy: %w", refused, err)
+	}
+	defer f.Close()
+	snapshot, err := config.ReadSnapshot(f)
+	if err != nil {
+		return nil, fmt.Errorf("%w\nread last good policy: %w", refused, err)
+	}
+	if l, err = loadFile(snapshot.Path(), config.Options{Source: snapshot, Now: now}); err != nil {
+		return nil, fmt.Errorf("%w\nlast good policy: %w", refused, err)
+	}
+	l.refused = refused
+	return l, nil
+}
+
+// saveLastGood keeps what was read for a start with a bad file.
+func (d *Daemon) saveLastGood(s *config.Snapshot) {
+	if err := replaceFile(lastGood(d.o.StateDir), func(w io.Writer) error { return s.Save(w) }); err != nil {
+		d.log.Warn("last good policy not saved", "error", err)
+		d.unsavedFault(err)
+	}
+}
+
+// nextGeneration numbers the policies that come into force, also over restarts.
+func (d *Daemon) nextGeneration() uint64 {
+	path := filepath.Join(d.o.StateDir, "generation")
+	var last uint64
+	if f := d.force.Load(); f != nil {
+		last = f.generation
+	} else if text, err := os.ReadFile(path); err == nil {
+		n, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
+		if err != nil {
+			d.log.Warn("numbers of policies begin anew", "error", err)
+		}
+		last = n
+	}
+	err := replaceFile(path, func(w io.Writer) error {
+		_, err := fmt.Fprintln(w, last+1)
+		return err
+	})
+	if err != nil {
+		d.log.Warn("number of the policy not saved", "error", err)
+		d.unsavedFault(err)
+	}
+	return last + 1
+}

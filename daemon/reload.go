@@ -1,0 +1,112 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"pfw/config"
+	"pfw/daemon/api"
+	"pfw/daemon/audit"
+)
+
+// patience bounds what the kernel may take for a change; a list of a million prefixes takes ten seconds.
+const patience = 90 * time.Second
+
+// Reload reads the rule file and puts it in force, or changes nothing. A file that is not valid is a *config.Errors,
+// in which no line of a list is quoted.
+func (d *Daemon) Reload(ctx context.Context) (api.Outcome, error) { return d.reload(ctx, true) }
+
+// reload is the one way to another policy.
+func (d *Daemon) reload(ctx context.Context, control bool) (api.Outcome, error) {
+	d.change.Lock()
+	defer d.change.Unlock()
+	// Who asked may go away; half a change must not stay.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+
+	d.notified(d.notify.Reloading())
+	defer func() { d.notified(d.notify.Ready(d.statusText())) }()
+	began := time.Now()
+	l, err := d.load(control)
+	if err == nil {
+		err = d.put(ctx, l)
+	}
+	if err != nil {
+		d.refused(err, "changes nothing")
+		return api.Outcome{}, err
+	}
+	f := d.force.Load()
+	d.log.Info("policy in force", append(f.attrs(), "took", time.Since(began).Round(time.Millisecond))...)
+	d.audit.Append(audit.Entry{EventType: audit.Reload, PFW: audit.PFW{
+		Generation: f.generation, Reason: fmt.Sprintf("policy in force: %s", f.text())}})
+	d.faults.clear(badFile)
+	d.saveLastGood(l.snapshot)
+	d.ledgers.save()
+	d.cut(ctx, time.Now())
+	d.warn(ctx)
+	return api.Outcome{Generation: f.generation, State: d.state(), Warnings: f.warnings}, nil
+}
+
+// refused tells of a rule file that was not taken.
+func (d *Daemon) refused(err error, consequence string) {
+	d.log.Error(d.o.Config+" is refused and "+consequence, "error", err)
+	var generation uint64
+	if f := d.force.Load(); f != nil {
+		generation = f.generation
+	}
+	d.audit.Append(audit.Entry{EventType: audit.Reload, PFW: audit.PFW{
+		Generation: generation, Reason: "refused: " + brief(err)}})
+	d.faults.set(badFile, "the rule file is refused and "+consequence+": "+brief(err),
+		"pfw check shows what is wrong; mend it, then pfw reload")
+}
+
+// brief is an error in one line.
+func brief(err error) string {
+	var bad *config.Errors
+	if !errors.As(err, &bad) {
+		return err.Error()
+	}
+	all := bad.All()
+	if len(all) == 0 {
+		return "it is not valid"
+	}
+	text := all[0].String()
+	if n := len(all) - 1; n > 0 {
+		text += fmt.Sprintf(" (and %d more)", n)
+	}
+	return text
+}
+
+// notified logs that the service manager could not be told something.
+func (d *Daemon) notified(err error) {
+	if err != nil {
+		d.log.Warn("service manager not told", "error", err)
+	}
+}
+
+// putFirst puts the first policy in force. found says that a table was in force already.
+func (d *Daemon) putFirst(ctx context.Context, l *loaded, found bool) error {
+	d.change.Lock()
+	defer d.change.Unlock()
+	var before []connection
+	if !found {
+		// Before the first rule, as the judgement is on what was open by then.
+		before = d.openConnections()
+	}
+	if err := d.put(ctx, l); err != nil {
+		return err
+	}
+	if !found {
+		d.adopt(ctx, before)
+	}
+	d.cut(ctx, time.Now())
+	if l.refused != nil {
+		d.refused(l.refused, "the last good policy is in force instead")
+	} else {
+		d.saveLastGood(l.snapshot)
+	}
+	d.ledgers.save()
+	return nil
+}

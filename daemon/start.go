@@ -1,0 +1,155 @@
+// Package daemon is pfwd's life: it puts a rule file in force, keeps it in force, writes down what the kernel logs, and
+// answers on the control socket. It wires config, enforce and the packages beneath it, none of which knows another.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"pfw/daemon/api"
+	"pfw/daemon/audit"
+	"pfw/daemon/systemd"
+	"pfw/enforce"
+)
+
+// Options is what pfwd's command line says.
+type Options struct {
+	// Config is the path of firewall.toml.
+	Config string
+	// RuntimeDir holds the control socket, StateDir what outlives a restart; both are made where they are missing.
+	RuntimeDir, StateDir string
+	Version              string
+	Log                  *slog.Logger
+	// WithoutOwner does not ask the kernel to keep others off the table, as kernels before 6.9 cannot.
+	WithoutOwner bool
+}
+
+// Daemon is a running pfwd.
+type Daemon struct {
+	o      Options
+	log    *slog.Logger
+	notify systemd.Notify
+	boot   string // the kernel's boot id
+
+	table    *enforce.Table
+	audit    *audit.Log
+	accounts *accounts
+	readers  *readers
+	faults   *faults
+	ledgers  *ledgers
+
+	// change is held by whatever changes what is in force; stopping, once set, refuses further changes.
+	change   sync.Mutex
+	stopping bool
+	force    atomic.Pointer[force]
+	// rescheduled wakes the task that waits for the next edge of a schedule.
+	rescheduled chan struct{}
+
+	group  *errgroup.Group
+	work   context.Context // of every task but the readers and the log
+	cancel context.CancelFunc
+}
+
+// Run is pfwd from start to end. It returns nil once it was asked to stop by SIGTERM, SIGINT or the end of ctx; an
+// error says why it could not start or go on. Unless it was asked to be off, the table stays in force.
+func Run(ctx context.Context, o Options) error {
+	// From here on a signal waits until the policy is in force.
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(signals)
+
+	began := time.Now()
+	first, err := loadFirst(o)
+	if err != nil {
+		return err
+	}
+	d, err := open(ctx, o, first)
+	if err != nil {
+		return err
+	}
+	err = d.start(ctx, first, began)
+	if err == nil {
+		err = d.wait(ctx, signals)
+	}
+	return errors.Join(err, d.close())
+}
+
+// open makes what everything else stands on. Nothing in the kernel changes.
+func open(ctx context.Context, o Options, first *loaded) (*Daemon, error) {
+	for _, dir := range []string{o.StateDir, o.RuntimeDir} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, fmt.Errorf("make directory: %w", err)
+		}
+	}
+	boot, err := bootID()
+	if err != nil {
+		return nil, err
+	}
+	log, err := audit.Open(audit.Options{StateDir: o.StateDir, Sinks: audit.SinkOptions(first.config.Sinks), Log: o.Log})
+	if err != nil {
+		return nil, fmt.Errorf("open audit log: %w", err)
+	}
+	table, err := enforce.Open(enforce.TableOptions{StateDir: o.StateDir, Log: o.Log, WithoutOwner: o.WithoutOwner})
+	if err != nil {
+		return nil, fmt.Errorf("open the kernel's table: %w", err)
+	}
+	d := &Daemon{
+		o: o, log: o.Log, boot: boot, table: table, audit: log,
+		accounts: newAccounts(), faults: newFaults(), rescheduled: make(chan struct{}, 1),
+	}
+	work, cancel := context.WithCancel(ctx)
+	d.cancel = cancel
+	d.group, d.work = errgroup.WithContext(work)
+	d.ledgers = newLedgers(d)
+	d.readers = newReaders(d)
+	d.group.Go(func() error { return log.Run(d.readers.logging) })
+	return d, nil
+}
+
+// start puts the policy in force and reports ready.
+func (d *Daemon) start(ctx context.Context, first *loaded, began time.Time) error {
+	listener, err := api.Listen(filepath.Join(d.o.RuntimeDir, "control.sock"))
+	if err != nil {
+		return err
+	}
+	found, err := d.takeover(ctx, first.config.Sinks.File)
+	if err == nil {
+		err = d.putFirst(ctx, first, found)
+	}
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	d.group.Go(func() error { return api.Serve(d.work, listener, d, d.log) })
+	d.group.Go(d.keepAccounts)
+	d.group.Go(d.keepTable)
+	d.group.Go(d.keepSchedules)
+	d.group.Go(d.feedWatchdog)
+	if err := d.notify.Ready(d.statusText()); err != nil {
+		d.log.Warn("service manager not told", "error", err)
+	}
+	f := d.force.Load()
+	d.log.Info("policy in force", append(f.attrs(), "took", time.Since(began).Round(time.Millisecond))...)
+	// Slow ones come after: nobody has to wait for them.
+	d.warn(ctx)
+	return nil
+}
+
+// bootID names this run of the kernel.
+func bootID() (string, error) {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", fmt.Errorf("read boot id: %w", err)
+	}
+	return string(id[:len(id)-1]), nil
+}

@@ -1,0 +1,70 @@
+package daemon
+
+import (
+	"fmt"
+	"strings"
+
+	"pfw/daemon/api"
+)
+
+// statusText is what `systemctl status` shows: one line that says whether this machine is protected.
+func (d *Daemon) statusText() string {
+	f := d.force.Load()
+	if f == nil {
+		return "no policy in force"
+	}
+	text := f.text() + "; since " + f.since.Format("2006-01-02 15:04:05")
+	list := d.faults.list()
+	for i, x := range list {
+		if i == 0 {
+			text += fmt.Sprintf("; %d wrong: ", len(list))
+		} else {
+			text += "; "
+		}
+		text += x.What
+	}
+	return text
+}
+
+// text is the policy in few words: "12 rules in force, inbound block, outbound allow".
+func (f *force) text() string {
+	defaults := f.policy.Defaults()
+	parts := []string{fmt.Sprintf("%d rules in force", f.rules()), "inbound " + defaults.Inbound.String(), "outbound " + defaults.Outbound.String()}
+	if f.rules() == 1 {
+		parts[0] = "1 rule in force"
+	}
+	if v, hooked := defaults.Forward.Verdict(); hooked {
+		parts = append(parts, "forward "+v.String())
+	}
+	return strings.Join(parts, ", ")
+}
+
+// status renews the text that `systemctl status` shows.
+func (d *Daemon) status() { d.notified(d.notify.Status(d.statusText())) }
+
+func (d *Daemon) state() api.State {
+	if len(d.faults.list()) > 0 {
+		return api.Degraded
+	}
+	return api.OK
+}
+
+// watchSinks notices an audit log that cannot be written.
+func (d *Daemon) watchSinks() {
+	stats := d.audit.Stats()
+	for _, s := range []struct {
+		fault  fault
+		name   string
+		err    error
+		remedy string
+	}{
+		{fileSink, "the audit file", stats.File.Err, "free space on its disk, and let user pfw write there"},
+		{journalSink, "the journal", stats.Journal.Err, "systemctl status systemd-journald"},
+	} {
+		if s.err != nil {
+			d.faults.set(s.fault, s.name+" cannot be written: "+s.err.Error(), s.remedy)
+		} else {
+			d.faults.clear(s.fault)
+		}
+	}
+}

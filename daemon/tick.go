@@ -1,0 +1,57 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"pfw/daemon/audit"
+)
+
+const (
+	tickTime = time.Second
+	// saveTime is how often the accounts are saved where they changed.
+	saveTime = 3 * time.Second
+)
+
+// keepAccounts writes what is suppressed and lost, about once a second.
+func (d *Daemon) keepAccounts() error {
+	ticker := time.NewTicker(tickTime)
+	defer ticker.Stop()
+	saved := time.Now()
+	for {
+		select {
+		case <-d.work.Done():
+			return nil
+		case <-ticker.C:
+		}
+		d.readers.sweep(time.Now())
+		d.watchSinks()
+		counts, err := d.table.Counters(d.work)
+		if err != nil {
+			// The task that keeps the table says what is wrong with it.
+			continue
+		}
+		if d.accounts.tick(time.Now(), readings(counts)) {
+			d.tell(d.work)
+		}
+		if time.Since(saved) >= saveTime {
+			saved = time.Now()
+			d.ledgers.save()
+		}
+	}
+}
+
+// tell writes the entries that are due.
+func (d *Daemon) tell(ctx context.Context) {
+	quiet := d.readers.caughtUp(ctx)
+	lost := d.readers.lost()
+	for _, e := range d.accounts.due(time.Now(), quiet, lost-d.ledgers.reckoned) {
+		d.audit.Append(e)
+		if e.EventType == audit.Lost {
+			d.ledgers.reckoned += int64(e.PFW.Count)
+		}
+	}
+	if quiet {
+		d.ledgers.reckoned = lost
+	}
+}

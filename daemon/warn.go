@@ -1,0 +1,94 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"pfw/config/policy"
+	"pfw/daemon/procs"
+	"pfw/enforce"
+)
+
+// warn says what a person should know of a policy that came into force.
+func (d *Daemon) warn(ctx context.Context) {
+	f := d.force.Load()
+	for _, w := range f.warnings {
+		d.log.Warn(w.String())
+	}
+	d.warnLockout(f.policy)
+	d.warnForeign(ctx)
+	d.status()
+}
+
+// warnLockout looks for people who are logged in over ssh and could not log in again.
+func (d *Daemon) warnLockout(p *policy.Policy) {
+	d.faults.clear(lockout)
+	peers, err := procs.SSHPeers()
+	if err != nil {
+		d.log.Warn("open ssh connections not looked at", "error", err)
+		return
+	}
+	own, err := localAddresses()
+	if err != nil {
+		d.log.Warn("open ssh connections not looked at", "error", err)
+		return
+	}
+	told := map[netip.Addr]bool{}
+	for _, s := range peers {
+		peer := s.Remote.Addr()
+		if told[peer] || own.has(peer) {
+			continue
+		}
+		f := flowOf(enforce.Tuple{Protocol: policy.TCP, Source: s.Remote, Destination: s.Local}, policy.In)
+		f.SourcePort = policy.Anything[uint16]()
+		f.Time = policy.Known(time.Now())
+		// Packets of a peer nearly always come in by the interface that has the address it speaks to.
+		if name, ok := own[s.Local.Addr()]; ok {
+			f.InInterface = policy.Known(name)
+		}
+		decision := p.Decide(f)
+		if !decision.Verdict.Refuses() {
+			continue
+		}
+		told[peer] = true
+		d.log.Warn("whoever is logged in over ssh could not log in again", "from", peer, "port", s.Local.Port(), "why", decision.Reason)
+	}
+	if len(told) == 0 {
+		return
+	}
+	d.faults.set(lockout, "logged in over ssh, and could not log in again: "+joinAddresses(told),
+		fmt.Sprintf("add before the rule that refuses it: [[rule]] name = \"ssh-me\" action = \"allow\" direction = \"in\" protocol = \"tcp\" port = %d remote = %q",
+			peers[0].Local.Port(), joinAddresses(told)))
+}
+
+func joinAddresses(set map[netip.Addr]bool) string {
+	var list []string
+	for a := range set {
+		list = append(list, a.String())
+	}
+	slices.Sort(list)
+	return strings.Join(list, ", ")
+}
+
+// warnForeign looks for others that decide about packets.
+func (d *Daemon) warnForeign(ctx context.Context) {
+	d.faults.clear(foreignTable)
+	findings, err := enforce.Foreign(ctx)
+	if err != nil {
+		d.log.Warn("other tables not looked at", "error", err)
+		return
+	}
+	if len(findings) == 0 {
+		return
+	}
+	var texts []string
+	for _, f := range findings {
+		d.log.Warn(f.Text)
+		texts = append(texts, f.Text)
+	}
+	d.faults.set(foreignTable, strings.Join(texts, "; "), "nft list ruleset shows it; a packet must pass both, so one of the two is enough")
+}
