@@ -4,14 +4,20 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // syntax says what is wrong at an offset with text that is no TOML, with a hint for the slips that people make.
 func (f *file) syntax(offset int, message string) *fault {
+	offset = min(max(offset, 0), len(f.text))
 	number := f.line(offset)
 	line := f.source(number)
 	before := strings.TrimSpace(string(f.text[f.start(number):offset]))
 	hint := slip(before, strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), before)), line)
+	// The library names the first byte of a character of several.
+	if r, size := utf8.DecodeRune(f.text[offset:]); size > 1 {
+		message = fmt.Sprintf("unexpected character %q", r)
+	}
 	return &fault{"not valid TOML: " + printable(strings.TrimPrefix(message, "toml: ")), printable(hint)}
 }
 

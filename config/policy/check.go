@@ -31,10 +31,10 @@ func (p *Policy) check(i int, r *Rule, now time.Time) []Problem {
 			fatal(key, "name addresses of a family that the protocol has, or leave one of the keys out", "%s", why)
 			break
 		}
-		for _, list := range [][]Interface{m.InInterfaces, m.OutInterfaces} {
-			if slices.ContainsFunc(list, func(x Interface) bool { return x.Matches("lo") && !x.prefix }) {
-				warn("interface", "loopback is always allowed, before any rule", "the rule can never match on interface lo")
-			}
+	}
+	for _, x := range interfaceKeys(r.Scope) {
+		if slices.ContainsFunc(x.list, func(i Interface) bool { return i.Matches("lo") && !i.prefix }) {
+			warn(x.key, "loopback is always allowed, before any rule", "the rule can never match on interface lo")
 		}
 	}
 	if t, ok := r.Traffic.(OfICMPTypes); ok {
@@ -57,6 +57,26 @@ func (p *Policy) check(i int, r *Rule, now time.Time) []Problem {
 		warn("until", "remove the rule, or set a later time", "until %s is past; the rule is disabled", r.Until.Format(time.RFC3339))
 	}
 	return out
+}
+
+// interfacesOf is what one key of firewall.toml says of interfaces.
+type interfacesOf struct {
+	key  string
+	list []Interface
+}
+
+func interfaceKeys(s Scope) []interfacesOf {
+	switch s := s.(type) {
+	case Inbound:
+		return []interfacesOf{{"interface", s.Interfaces}}
+	case Outbound:
+		return []interfacesOf{{"interface", s.Interfaces}}
+	case Both:
+		return []interfacesOf{{"interface", s.Interfaces}}
+	case Forwarded:
+		return []interfacesOf{{"in_interface", s.InInterfaces}, {"out_interface", s.OutInterfaces}}
+	}
+	panic(fmt.Sprintf("policy: scope %T", s))
 }
 
 // impossible says why no packet can meet the match, "" where one can. An end that a list leaves empty is no mistake of

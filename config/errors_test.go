@@ -1,0 +1,252 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// place is what a person sees first of a problem.
+func place(p Problem) string {
+	return strings.TrimPrefix(p.String(), rootFile+":")
+}
+
+func TestMistakesOfARule(t *testing.T) {
+	for _, c := range []struct{ direction, lines, want, hint string }{
+		{"in", `prot = "tcp"`, `5:1: rule "a": prot: unknown key "prot"`, `"port"`},
+		{"in", `Comment = "x"`, `5:1: rule "a": Comment: unknown key "Comment"`, `"comment"`},
+		{"in", `limit = { rate = "10/minute" }`, `5:1: rule "a": limit: unknown key "limit"`, ""},
+		{"in", `unit = "x.service"`, `5:1: rule "a": unit: unknown key "unit"`, ""},
+		{"in", `dport = 22`, `5:1: rule "a": dport: unknown key "dport"`, `"port"`},
+		{"in", `enabled = "true"`, `5:11: rule "a": enabled: true or false is wanted here, not a string`, "without quotation marks"},
+		{"in", `enabled = 1`, `5:11: rule "a": enabled: true or false is wanted here, not a number`, ""},
+		{"in", `comment = "a\tb"`, `5:11: rule "a": comment: the comment has control characters`, ""},
+		{"in", `comment = 5`, `5:11: rule "a": comment: text is wanted here, not a number`, "quotation marks"},
+		{"in", `severity = "hgih"`, `5:12: rule "a": severity: unknown word "hgih"`, `"high"`},
+		{"in", `log = "yes"`, `5:7: rule "a": log: true or false is wanted here, not a string`, ""},
+
+		{"in", `protocol = "tpc"`, `5:12: rule "a": protocol: unknown protocol "tpc"`, `"tcp"`},
+		{"in", `protocol = 256`, `5:12: rule "a": protocol: protocol 256 is not between 0 and 255`, ""},
+		{"in", `protocol = -1`, `5:12: rule "a": protocol: unknown protocol "-1"`, ""},
+		{"in", `protocol = []`, `5:12: rule "a": protocol: the list is empty`, ""},
+		{"in", `protocol = ["tcp", "upd"]`, `5:20: rule "a": protocol: unknown protocol "upd"`, `"udp"`},
+		{"in", `protocol = "any"`, `5:12: rule "a": protocol: unknown protocol "any"`, "leave the key out"},
+		{"in", `protocol = 1.5`, `5:12: rule "a": protocol: the name or number of a protocol is wanted here, not a number with a fraction`, ""},
+
+		{"in", `port = 0`, `5:8: rule "a": port: 0 is no port`, "1 to 65535"},
+		{"in", `port = 65536`, `5:8: rule "a": port: 65536 is no port`, "1 to 65535"},
+		{"in", `port = -22`, `5:8: rule "a": port: -22 is no port`, "1 to 65535"},
+		{"in", `port = [22, "shs"]`, `5:13: rule "a": port: unknown service "shs"`, `"ssh"`},
+		{"in", `port = "8100-8000"`, `5:8: rule "a": port: range "8100-8000" begins above its end`, `"8000-8100"`},
+		{"in", `port = "8000:8100"`, `5:8: rule "a": port: "8000:8100" is no port`, `"8000-8100"`},
+		{"in", `port = "22,80"`, `5:8: rule "a": port: "22,80" is no port`, "list"},
+		{"in", `port = []`, `5:8: rule "a": port: the list is empty`, ""},
+		{"in", `port = true`, `5:8: rule "a": port: a port, a range like "8000-8100" or the name of a service is wanted here, not a boolean`, ""},
+		{"in", "protocol = \"udp\"\nport = \"ssh\"", `6:8: rule "a": port: service "ssh" is tcp port 22 only`, "number"},
+		{"in", `port = "two"`, `5:8: rule "a": port: service "two" has another port in each protocol`, "one protocol"},
+		{"in", "protocol = \"icmp\"\nport = 22", `6:8: rule "a": port: protocol icmp has no ports, so the rule can never match`, "tcp, udp"},
+		{"in", "protocol = [\"tcp\", \"gre\"]\nsource_port = 22", `6:15: rule "a": source_port: protocol gre has no ports, so the rule can never match`, ""},
+
+		{"in", `icmp_type = "echo-request"`, `5:1: rule "a": icmp_type: icmp_type needs protocol icmp or icmpv6`, "protocol"},
+		{"in", "protocol = [\"icmp\", \"tcp\"]\nicmp_type = 8", `6:1: rule "a": icmp_type: protocol tcp has no icmp types`, ""},
+		{"in", "protocol = [\"icmp\", \"icmpv6\"]\nicmp_type = 8", `6:13: rule "a": icmp_type: icmp type 8 means one thing in icmp and another in icmpv6`, "name"},
+		{"in", "protocol = \"icmp\"\nicmp_type = 256", `6:13: rule "a": icmp_type: icmp type 256 is not between 0 and 255`, ""},
+		{"in", "protocol = \"icmp\"\nicmp_type = \"echo-rqeuest\"", `6:13: rule "a": icmp_type: unknown icmp type "echo-rqeuest"`, `"echo-request"`},
+		{"in", "protocol = \"icmp\"\nicmp_type = \"nd-router-solicit\"", `6:13: rule "a": icmp_type: "nd-router-solicit" is a type of icmpv6, which the rule's protocol leaves out`, "icmpv6"},
+
+		{"in", `remote = "10.0.0.300"`, `5:10: rule "a": remote: "10.0.0.300" is no address`, "write an address"},
+		{"in", `remote = "example.org"`, `5:10: rule "a": remote: "example.org" is no address`, ""},
+		{"in", `remote = "country:CN"`, `5:10: rule "a": remote: "country:CN" is no address`, ""},
+		{"in", `remote = "10.0.0.1/8"`, `5:10: rule "a": remote: "10.0.0.1/8" has host bits set`, `"10.0.0.0/8"`},
+		{"in", `remote = "2001:db8::1/32"`, `5:10: rule "a": remote: "2001:db8::1/32" has host bits set`, `"2001:db8::/32"`},
+		{"in", `remote = "10.0.0.0/33"`, `5:10: rule "a": remote: "10.0.0.0/33" is no prefix`, "0 to 32"},
+		{"in", `remote = "10.0.0.0/255.0.0.0"`, `5:10: rule "a": remote: "10.0.0.0/255.0.0.0" is no prefix`, `"10.0.0.0/8"`},
+		{"in", `remote = "10.0.0.9-10.0.0.1"`, `5:10: rule "a": remote: range "10.0.0.9-10.0.0.1" begins above its end`, `"10.0.0.1-10.0.0.9"`},
+		{"in", `remote = "10.0.0.9-fd00::1"`, `5:10: rule "a": remote: range "10.0.0.9-fd00::1" has ends of two families`, ""},
+		{"in", `remote = "::ffff:10.0.0.1"`, `5:10: rule "a": remote: "::ffff:10.0.0.1" is an IPv4 address written as IPv6`, `"10.0.0.1"`},
+		{"in", `remote = "::ffff:10.0.0.0/104"`, `5:10: rule "a": remote: "::ffff:10.0.0.0" is an IPv4 address written as IPv6`, `"10.0.0.0"`},
+		{"in", `remote = "fe80::1%eth0"`, `5:10: rule "a": remote: "fe80::1%eth0" has a zone`, "interface"},
+		{"in", `remote = ["10.0.0.1", "@lna"]`, `5:23: rule "a": remote: unknown list "@lna"`, `"@lan"`},
+		{"in", `remote = "lan"`, `5:10: rule "a": remote: "lan" is no address`, `"@lan"`},
+		{"in", `remote = ["10.0.0.0/8", "!10.0.0.0/7"]`, `5:10: rule "a": remote: the exclusions leave no address, so the rule can never match`, ""},
+		{"in", `remote = ["@lan", "!@lan"]`, `5:10: rule "a": remote: the exclusions leave no address, so the rule can never match`, ""},
+		{"in", `remote = ["!0.0.0.0/0", "!::/0"]`, `5:10: rule "a": remote: the exclusions leave no address, so the rule can never match`, ""},
+		{"in", `remote = []`, `5:10: rule "a": remote: the list is empty`, ""},
+		{"in", `remote = 10`, `5:10: rule "a": remote: an address is wanted here, not a number`, ""},
+		{"in", "remote = \"10.0.0.1\"\nlocal = \"fd00::1\"", `6:9: rule "a": local: the rule can never match: remote has IPv4 addresses only and local has IPv6 addresses only`, ""},
+		{"in", "protocol = \"icmpv6\"\nremote = \"10.0.0.1\"", `6:10: rule "a": remote: the rule can never match: remote has IPv4 addresses only, and icmpv6 is not spoken over IPv4`, ""},
+
+		{"in", `from = "10.0.0.1"`, `5:1: rule "a": from: the key belongs to direction "forward"`, "remote"},
+		{"both", `out_interface = "eth0"`, `5:1: rule "a": out_interface: the key belongs to direction "forward"`, "interface"},
+		{"forward", `remote = "10.0.0.1"`, `5:1: rule "a": remote: a forwarded packet has no end on this machine`, "from or to"},
+		{"forward", `interface = "eth0"`, `5:1: rule "a": interface: a forwarded packet has two interfaces`, "in_interface"},
+		{"in", `interface = "*"`, `5:13: rule "a": interface: "*": a '*' alone is every interface; leave the key out instead`, ""},
+		{"in", `interface = ["eth0", "averylonginterface"]`, `5:22: rule "a": interface: "averylonginterface": a name has at most 15 characters`, ""},
+		{"in", `interface = 0`, `5:13: rule "a": interface: the name of an interface is wanted here, not a number`, ""},
+
+		{"in", `user = "alice"`, `5:1: rule "a": user: only a packet that goes out has an owner; the rule's direction is "in"`, `"out"`},
+		{"both", `group = 5`, `5:1: rule "a": group: only a packet that goes out has an owner; the rule's direction is "both"`, ""},
+		{"forward", `group = 5`, `5:1: rule "a": group: only a packet that goes out has an owner; the rule's direction is "forward"`, ""},
+		{"out", `user = "alcie"`, `5:8: rule "a": user: unknown user "alcie"`, `"alice"`},
+		{"out", `group = ["root", "whel"]`, `5:18: rule "a": group: unknown group "whel"`, `"wheel"`},
+		{"out", `user = -1`, `5:8: rule "a": user: -1 is no number of an account`, ""},
+		{"out", `user = 4294967295`, `5:8: rule "a": user: 4294967295 is no number of an account`, ""},
+
+		{"in", `schedule = "always"`, `5:12: rule "a": schedule: a table is wanted here, not a string`, "days"},
+		{"in", `schedule = { from = "22:00" }`, `5:12: rule "a": schedule.to: from is there without to`, ""},
+		{"in", `schedule = { to = "22:00" }`, `5:12: rule "a": schedule.from: to is there without from`, ""},
+		{"in", `schedule = { from = "22:00", to = "22:00" }`, `5:21: rule "a": schedule.from: from and to are the same time; leave both out for the whole day`, ""},
+		{"in", `schedule = { from = "24:00", to = "22:00" }`, `5:21: rule "a": schedule.from: "24:00" ends a day`, ""},
+		{"in", `schedule = { from = "9:00", to = "22:60" }`, `5:21: rule "a": schedule.from: "9:00" is no time of day`, "two digits"},
+		{"in", `schedule = { from = 22:00:00, to = "22:00" }`, `5:21: rule "a": schedule.from: a time of day is wanted here, not a time`, "quotation marks"},
+		{"in", `schedule = { days = ["mon", "tues"] }`, `5:29: rule "a": schedule.days: unknown day "tues"`, `"tue"`},
+		{"in", `schedule = { days = "monday" }`, `5:21: rule "a": schedule.days: unknown day "monday"`, `"mon"`},
+		{"in", `schedule = { days = [] }`, `5:21: rule "a": schedule.days: the list is empty`, ""},
+		{"in", `schedule = { day = "mon" }`, `5:14: rule "a": schedule.day: unknown key "day"`, `"days"`},
+		{"in", `schedule = { }`, `5:12: rule "a": schedule: the schedule says nothing`, ""},
+		{"in", `until = 2027-01-01`, `5:9: rule "a": until: a date and time is wanted here, not a date`, "2027-01-01T00:00:00"},
+		{"in", `until = "2027-01-01T00:00:00"`, `5:9: rule "a": until: a date and time is wanted here, not a string`, "without quotation marks"},
+		{"in", `until = 10:00:00`, `5:9: rule "a": until: a date and time is wanted here, not a time`, ""},
+		{"in", "log = true\nlog = false", `6:1: rule "a": log: the key is set twice (first at line 5)`, ""},
+	} {
+		text := inRule(c.direction, c.lines)
+		if c.direction == "forward" {
+			text += "[default]\nforward = \"block\"\n"
+		}
+		all := refused(t, text).All()
+		i := -1
+		for j, p := range all {
+			if place(p) == c.want {
+				i = j
+			}
+		}
+		if i < 0 {
+			t.Errorf("%s\n got %v\nwant %s", c.lines, all, c.want)
+		} else if !strings.Contains(all[i].Hint, c.hint) {
+			t.Errorf("%s: hint %q, want %s in it", c.lines, all[i].Hint, c.hint)
+		}
+	}
+}
+
+func TestMistakesOfAFile(t *testing.T) {
+	for _, c := range []struct{ text, want, hint string }{
+		{"[defualt]", `1:2: defualt: unknown table "defualt"`, "[default]"},
+		{"[[rules]]", `1:3: rules: unknown table "rules"`, "[[rule]]"},
+		{"[ban]", `1:2: ban: unknown table "ban"`, "[default]"},
+		{"inbound = \"block\"", `1:1: inbound: unknown key "inbound"`, "[default]"},
+		{"[rule]\nname = \"a\"", `1:1: [rule] with one bracket is one table; there can be many`, "[[rule]]"},
+		{"[[default]]", `1:1: default: a table is wanted here, not a list of tables`, "[default]"},
+		{"rule = 5", `1:8: rule: a table is wanted here, not a number`, "[[rule]]"},
+		{"[default]\ninbound = \"drop\"", `2:11: [default] inbound: unknown word "drop"`, `"block"`},
+		{"[default]\nforward = \"yes\"", `2:11: [default] forward: unknown word "yes"`, `"ignore"`},
+		{"[default]\noutbound = true", `2:12: [default] outbound: one of "allow", "block", "reject" is wanted here, not a boolean`, ""},
+		{"[default]\ninput = \"block\"", `2:1: [default] input: unknown key "input"`, `"inbound"`},
+		{"[default]\n[default]", `2:2: [default]: the table is there twice`, "line 1"},
+
+		{"[log]\nmax_rate = \"50/s\"", `2:12: [log] max_rate: unknown unit "s"`, `"second"`},
+		{"[log]\nmax_rate = \"unlimted\"", `2:12: [log] max_rate: "unlimted" is no rate`, `"unlimited"`},
+		{"[log]\nmax_rate = \"0/hour\"", `2:12: [log] max_rate: a rate of 0 lets nothing through`, ""},
+		{"[log]\nmax_rate = \"99999999999/hour\"", `2:12: [log] max_rate: 99999999999 is more than 4294967295`, ""},
+		{"[log]\nmax_rate = 50", `2:12: [log] max_rate: a rate like "50/second" is wanted here, not a number`, ""},
+		{"[log]\nmax_size = \"64\"", `2:12: [log] max_size: unknown unit "" of a size`, "MiB"},
+		{"[log]\nmax_size = \"big\"", `2:12: [log] max_size: "big" is no size`, "64MiB"},
+		{"[log]\nmax_size = \"1KiB\"", `2:12: [log] max_size: 1KiB is less than 4KiB`, ""},
+		{"[log]\nmax_size = \"99999999999TiB\"", `2:12: [log] max_size: 99999999999TiB is more than any disk holds`, ""},
+		{"[log]\ngroup = 0", `2:9: [log] group: 0 is not between 1 and 65534`, ""},
+		{"[log]\ngroup = 65535", `2:9: [log] group: 65535 is not between 1 and 65534`, ""},
+		{"[log]\nkeep = -1", `2:8: [log] keep: -1 is not between 0 and 10000`, ""},
+		{"[log]\nkeep = \"8\"", `2:8: [log] keep: a whole number is wanted here, not a string`, ""},
+		{"[log]\nfile = \"audit.jsonl\"", `2:8: [log] file: "audit.jsonl" is no absolute path`, ""},
+		{"[log]\nfiles = \"\"", `2:1: [log] files: unknown key "files"`, `"file"`},
+
+		{"[list]\nlan = 5", `2:1: [list.lan]: a table is wanted here, not a number`, ""},
+		{"[list.a]", `1:1: [list.a] entries: the key "entries" is missing`, "file"},
+		{"[list.a]\nurl = \"https://x\"\nentries = []", `2:1: [list.a] url: unknown key "url"`, ""},
+		{"[list.a]\nentries = []\nfile = \"x\"", `3:1: [list.a] file: a list has entries or a file, not both`, ""},
+		{"[list.a]\nentries = [\"10.0.0.0/8\", \"x\"]", `2:26: [list.a] entries: "x" is no address`, ""},
+		{"[list.a]\nentries = [\"@b\"]", `2:12: [list.a] entries: "@b": a list cannot hold another`, ""},
+		{"[list.a]\nentries = [\"!10.0.0.1\"]", `2:12: [list.a] entries: "!10.0.0.1": a list has no exclusions`, ""},
+		{"[list.a]\nentries = [5]", `2:12: [list.a] entries: an address is wanted here, not a number`, ""},
+		{"[list.a]\nfile = \"missing\"", `2:8: [list.a] file: /etc/pfw/missing does not exist`, ""},
+		{"[list.a]\nfile = \"../shadow\"", `2:8: [list.a] file: /etc/shadow lies outside of the directories that pfw reads`, "/etc/pfw, /var/lib/pfw, /usr/share"},
+		{"[list.a]\nfile = \"\"", `2:8: [list.a] file: the path is empty`, ""},
+		{"[list.\"a b\"]\nentries = []", `1:7: [list.a b]: list name "a b": a name is 1 to 48 letters, digits, '.', '_' and '-', and starts with a letter or digit`, ""},
+
+		{"[[rule]]\naction = \"allow\"\ndirection = \"in\"", `1:1: [[rule]] name: the key "name" is missing`, ""},
+		{"\n  [[rule]]\n  name = \"a\"\n  direction = \"in\"", `2:3: rule "a": action: the key "action" is missing`, `"allow"`},
+		{"[[rule]]\nname = \"a\"\naction = \"allow\"", `1:1: rule "a": direction: the key "direction" is missing`, `"forward"`},
+		{"[[rule]]\nname = \"A\"\naction = \"allow\"\ndirection = \"in\"", `2:8: rule "A": name: "A": a name is 1 to 48 of a-z, 0-9, '.', '_' and '-', and starts with a letter or digit`, `"a"`},
+		{"[[rule]]\nname = \"default\"\naction = \"allow\"\ndirection = \"in\"", `2:8: rule "default": name: "default" is taken by pfw itself`, ""},
+		{"[[rule]]\nname = 5\naction = \"allow\"\ndirection = \"in\"", `2:8: [[rule]] name: a name is wanted here, not a number`, "quotation marks"},
+		{inRule("in", "") + inRule("in", ""), `7:8: rule "a": name: name "a" is taken: the rule at /etc/pfw/firewall.toml:1 has it`, "unique"},
+		{inRule("inn", ""), `4:13: rule "a": direction: unknown word "inn"`, `"in"`},
+		{inRule("forward", ""), `4:13: rule "a": direction: a forward rule has no effect while [default] forward is "ignore"`, "[default] forward"},
+		{"[[rule]]\nname = \"a\"\naction = \"accept\"\ndirection = \"in\"", `3:10: rule "a": action: unknown word "accept"`, `"allow"`},
+
+		{"[[expect]]\nverdict = \"allow\"", `1:1: [[expect]] packet: the key "packet" is missing`, ""},
+		{"[[expect]]\npacket = \"in tcp -> :22\"", `1:1: [[expect]] verdict: the key "verdict" is missing`, ""},
+		{"[[expect]]\npacket = \"in tcp :22\"\nverdict = \"block\"", `2:10: [[expect]] packet: the packet has no arrow ->`, ""},
+		{"[[expect]]\npacket = \"in tcp -> :22\"\nverdict = \"deny\"", `3:11: [[expect]] verdict: unknown word "deny"`, `"block"`},
+		{"[[expect]]\npacket = \"in tcp -> :22\"\nverdict = \"block\"\nrule = \"defualt\"", `4:8: [[expect]] rule: unknown rule "defualt"`, `"default"`},
+		{"[[expect]]\npackets = \"in tcp -> :22\"", `2:1: [[expect]] packets: unknown key "packets"`, `"packet"`},
+
+		{"action = allow", `1:10: not valid TOML: unexpected character U+0061 'a' at start of value`, `"allow"`},
+		{"a = \"x", `1:7: not valid TOML: basic strings cannot have new lines`, "quotation mark"},
+		{"a = 1\nb = 2026-02-30T00:00:00", `2:5: not valid TOML: invalid datetime: "2026-02-30T00:00:00"`, ""},
+		{"port: 22", `1:5: not valid TOML: expected '=' after key`, "equals sign"},
+		{"port = [22\n[log]", `2:1: not valid TOML: expected ',' or ']' after array value`, ""},
+		{"# ä\nä = 1", `2:1: not valid TOML: unexpected character 'ä'`, ""},
+		{"ok = 1\n\xff", `2:1: the file is not UTF-8 text`, "UTF-8"},
+		{"x = 99999999999999999999", `1:5: 99999999999999999999 is no whole number that fits 64 bits`, ""},
+	} {
+		text := c.text + "\n"
+		all := refused(t, text).All()
+		i := -1
+		for j, p := range all {
+			if place(p) == c.want {
+				i = j
+			}
+		}
+		if i < 0 {
+			t.Errorf("%s\n got %v\nwant %s", c.text, all, c.want)
+		} else if !strings.Contains(all[i].Hint, c.hint) {
+			t.Errorf("%s: hint %q, want %s in it", c.text, all[i].Hint, c.hint)
+		}
+	}
+}
+
+// A word of a message that came from a file reaches a terminal harmless.
+func TestNoControlCharacterReachesATerminal(t *testing.T) {
+	nasty := "\\u001b[31m\\u202e\\u009b\\u0007"
+	for _, text := range []string{
+		"[\"" + nasty + "\"]", "\"" + nasty + "\" = 1", inRule("in", "remote = \""+nasty+"\""), inRule("in", "\""+nasty+"\" = 1"),
+		inRule("in", "port = \""+nasty+"\""), inRule("in", "interface = \""+nasty+"\""), inRule("in", "schedule = {days = \""+nasty+"\"}"),
+		"[list.\"" + nasty + "\"]\nfile = \"" + nasty + "\"", "[[rule]]\nname = \"" + nasty + "\"", "[log]\nfile = \"" + nasty + "\"",
+		"[log]\nmax_rate = \"" + nasty + "\"", "[[expect]]\npacket = \"" + nasty + "\"\nverdict = \"" + nasty + "\"\nrule = \"" + nasty + "\"",
+		"x = \x1b", "x = \"\xc2\x9b\"\ny = ", "# \x1b[31m\nx = 5",
+	} {
+		for _, r := range refused(t, text).Error() {
+			if r != '\n' && (r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x202e) {
+				t.Errorf("%q: %q in the message", text, r)
+				break
+			}
+		}
+	}
+}
+
+func TestAllErrorsOfAllFilesAtOnce(t *testing.T) {
+	bad := refused(t, "[default]\ninbound = \"x\"\n"+inRule("in", "port = 0\nuser = 5"),
+		"/etc/pfw/firewall.d/20-b.toml", "[[rule", "/etc/pfw/firewall.d/10-a.toml", "[log]\n"+inRule("out", "nope = 1"),
+		"/etc/pfw/firewall.d/notes.txt", "not a rule file", "/etc/pfw/firewall.d/.hidden.toml", "nor this")
+	var got []string
+	for _, p := range bad.Problems {
+		got = append(got, fmt.Sprintf("%s:%d %s", strings.TrimPrefix(p.File, "/etc/pfw/"), p.Line, p.Key))
+	}
+	want := "firewall.toml:2 inbound, firewall.toml:7 port, firewall.toml:8 user, firewall.d/10-a.toml:1 , firewall.d/10-a.toml:3 name, firewall.d/10-a.toml:6 nope, firewall.d/20-b.toml:1 "
+	if strings.Join(got, ", ") != want {
+		t.Errorf("got  %s\nwant %s", strings.Join(got, ", "), want)
+	}
+	if bad.ExpectationOnly() {
+		t.Error("taken for a failed expectation")
+	}
+}
