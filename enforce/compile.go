@@ -26,6 +26,8 @@ func Compile(p *policy.Policy, o Options) Ruleset {
 	c.counter(cutCounter)
 	c.counter(keptCounter)
 	for _, d := range policy.Directions {
+		// Also of a direction that is not looked at now, so that only rules' counters ever go.
+		c.counters(defaultCounter + d.String())
 		c.direction(d)
 	}
 	if c.rejects {
@@ -33,7 +35,7 @@ func Compile(p *policy.Policy, o Options) Ruleset {
 	}
 	return Ruleset{
 		sets:     slices.SortedFunc(maps.Values(c.sets), func(a, b set) int { return compareNames(a.name, b.name) }),
-		counters: c.counters,
+		counters: c.names,
 		// A chain stands before those that go to it.
 		chains: slices.Concat(c.chains, c.bases),
 		logged: c.logged,
@@ -42,16 +44,16 @@ func Compile(p *policy.Policy, o Options) Ruleset {
 
 // compiler gathers what a ruleset is made of.
 type compiler struct {
-	policy   *policy.Policy
-	options  Options
-	sets     map[string]set
-	windows  map[*policy.Schedule]timeMatch
-	counters []string
-	counted  map[string]bool
-	chains   []chain // at no hook
-	bases    []chain
-	rejects  bool
-	logged   map[string]bool
+	policy  *policy.Policy
+	options Options
+	sets    map[string]set
+	windows map[*policy.Schedule]timeMatch
+	names   []string // of counters, in order
+	counted map[string]bool
+	chains  []chain // at no hook
+	bases   []chain
+	rejects bool
+	logged  map[string]bool
 }
 
 // direction makes the chain at a hook and those of its rules, one after the other.
@@ -95,7 +97,7 @@ func (c *compiler) keep(s set) string {
 func (c *compiler) counter(name string) count {
 	if !c.counted[name] {
 		c.counted[name] = true
-		c.counters = append(c.counters, name)
+		c.names = append(c.names, name)
 	}
 	return count{name}
 }

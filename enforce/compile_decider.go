@@ -50,23 +50,28 @@ func (c *compiler) decider(x decider) string {
 		// A connection that has passed once is not opened again by its next packet.
 		add(isConfirmed, accept)
 	}
-	add(c.counter(x.counter))
-	// All three counters are always there, so that a log that is switched off and on again goes on counting.
-	over, sent := c.counter(overCounter+x.counter), c.counter(sentCounter+x.counter)
+	counted, over := c.counters(x.counter)
+	add(counted)
 	c.logged[x.counter] = x.tag.Written
-	if x.logs {
-		excess, message := []statement{}, []statement{logTo{x.tag, x.group}}
+	if x.logs && !x.cap.Unlimited() {
 		if x.tag.Written {
-			excess, message = append(excess, over), append([]statement{sent}, message...)
+			add(newOverRate(x.cap), over, end)
+		} else {
+			add(newOverRate(x.cap), end)
 		}
-		if !x.cap.Unlimited() {
-			add(append(append([]statement{newOverRate(x.cap)}, excess...), end)...)
-		}
-		add(message...)
+	}
+	if x.logs {
+		add(logTo{x.tag, x.group})
 	}
 	add(end)
 	c.chains = append(c.chains, ch)
 	return ch.name
+}
+
+// counters adds what counts a rule's or default's packets. Both are there also while the rule does not log, so that they
+// go on when it does again.
+func (c *compiler) counters(name string) (counted, over count) {
+	return c.counter(name), c.counter(overCounter + name)
 }
 
 // ending is how a packet leaves.
