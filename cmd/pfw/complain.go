@@ -24,6 +24,8 @@ const (
 	exitExpectation = 5
 )
 
+const goneHint = "systemctl status pfwd tells whether it runs; nft list table inet pfw, what is in force without it"
+
 // usageError is a command line that says nothing that pfw knows.
 type usageError struct{ message, hint string }
 
@@ -41,7 +43,7 @@ func (a *app) complain(err error) int {
 		return said.code
 	}
 	code, hint := a.judge(err)
-	if a.json && code != exitUsage && code != exitUnreachable {
+	if a.json {
 		a.problem(err)
 	}
 	if code == exitInvalid || code == exitExpectation {
@@ -69,7 +71,7 @@ func (a *app) judge(err error) (code int, hint string) {
 	case errors.Is(err, api.ErrUnreachable) && errors.Is(err, fs.ErrPermission):
 		return exitUnreachable, fmt.Sprintf("become root, or a member of group %s", api.Group)
 	case errors.Is(err, api.ErrUnreachable):
-		return exitUnreachable, "systemctl status pfwd tells whether it runs; nft list table inet pfw, what is in force without it"
+		return exitUnreachable, goneHint
 	case errors.As(err, &bad):
 		return invalid(bad.ExpectationOnly()), ""
 	case errors.As(err, &problem):
@@ -94,8 +96,13 @@ func invalid(expectationOnly bool) int {
 	return exitInvalid
 }
 
-// problem prints what the daemon answers, or would answer, for an error.
+// problem prints what the daemon answered, or would answer for a file that is not valid.
 func (a *app) problem(err error) {
+	var answered *api.Problem
+	var bad *config.Errors
+	if !errors.As(err, &answered) && !errors.As(err, &bad) {
+		return
+	}
 	line, encodeErr := api.Encode(api.ProblemOf(err))
 	if encodeErr != nil {
 		a.err.printf("pfw: %s\n", encodeErr)

@@ -1,9 +1,11 @@
 package main
 
 import (
-	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"pfw/daemon/api"
 )
 
 func (a *app) monitor() *cobra.Command {
@@ -32,7 +34,7 @@ func (a *app) monitor() *cobra.Command {
 				}
 			}
 			if ctx.Err() == nil {
-				return errors.New("pfwd ended")
+				return fmt.Errorf("%w: it ended", api.ErrUnreachable)
 			}
 			return nil
 		},
