@@ -199,3 +199,12 @@ func TestProblems(t *testing.T) {
 		}
 	}
 }
+
+func TestOwnAddressLeftOutIsNoMulticast(t *testing.T) {
+	noise := Rule{Name: "noise", Action: Block, Scope: Inbound{Ends{Local: set(t, "224.0.0.0/4", "255.255.255.255/32")}}, Traffic: AnyTraffic{}}
+	own := Rule{Name: "own", Action: Allow, Scope: Inbound{Ends{Local: set(t, "192.0.2.1/32")}}, Traffic: AnyTraffic{}}
+	d := must(t, standard, noise, own).Decide(inTCP("8.8.8.8", 22))
+	if d.By != "own" || d.Steps[0].Why != "this machine's own address is not meant, the rule asks for 224.0.0.0/4" {
+		t.Errorf("by %s, %q", d.By, d.Steps[0].Why)
+	}
+}

@@ -26,5 +26,8 @@ func addressDiffers(key string, f Field[netip.Addr], a Addresses, family Family)
 	if a.set.Empty(family) {
 		return fmt.Sprintf("the packet is %s, %s = %s holds no %s address", family, key, a, family)
 	}
+	if f.state == anything {
+		return fmt.Sprintf("this machine's own address is not meant, the rule asks for %s", a)
+	}
 	return differs(key, f, a.String(), nil)
 }

@@ -93,8 +93,23 @@ func askAddress(f Field[netip.Addr], family Family, a Addresses) answer {
 	if a.set.All(family) && f.state != absent {
 		return yes
 	}
+	if f.state == anything {
+		// Only this machine's own address may stand for any, and a machine owns neither groups nor broadcast.
+		return holds(!a.set.Only(family).Without(ownedByNobody).Empty(family))
+	}
 	return ask(f, false, a.set.Contains)
 }
+
+// ownedByNobody holds the addresses that no interface can have: unspecified, multicast, limited broadcast (RFC 6890).
+var ownedByNobody = func() *AddressSet {
+	var b AddressBuilder
+	for _, p := range []string{"0.0.0.0/32", "224.0.0.0/4", "255.255.255.255/32", "::/128", "ff00::/8"} {
+		if err := b.AddPrefix(netip.MustParsePrefix(p)); err != nil {
+			panic(err)
+		}
+	}
+	return b.Set()
+}()
 
 func askInterface(f Field[string], list []Interface) answer {
 	return ask(f, len(list) == 0, func(name string) bool {
