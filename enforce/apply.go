@@ -8,16 +8,14 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
-
-	"pfw/config/policy"
 )
 
 // Applied is the outcome of Apply.
 type Applied struct {
 	// Generation is the kernel's number of the ruleset, which rises with every change of any table.
 	Generation uint64
-	// Retired holds the last reading of the counters of rules that are gone.
-	Retired map[policy.Name]RuleCounters
+	// Retired holds the last reading of the counters that are gone with their rules.
+	Retired Counters
 }
 
 // Apply puts the ruleset in force in place of the last, in one transaction; sets that are new are loaded before, as the
@@ -55,7 +53,7 @@ func (t *Table) Apply(ctx context.Context, r Ruleset) (Applied, error) {
 	if err := t.record(); err != nil {
 		return Applied{}, fmt.Errorf("the ruleset is in force, but could not be recorded: %w", err)
 	}
-	return Applied{Generation: uint64(t.last.Generation), Retired: retired.Rules}, nil
+	return Applied{Generation: uint64(t.last.Generation), Retired: retired}, nil
 }
 
 // asksFor tells whether the ruleset has a set of these contents.

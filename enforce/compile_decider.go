@@ -50,28 +50,33 @@ func (c *compiler) decider(x decider) string {
 		// A connection that has passed once is not opened again by its next packet.
 		add(isConfirmed, accept)
 	}
-	counted, over := c.counters(x.counter)
+	counted, over, sent := c.counters(x.counter)
 	add(counted)
 	c.logged[x.counter] = x.tag.Written
-	if x.logs && !x.cap.Unlimited() {
-		if x.tag.Written {
+	message := logTo{x.tag, x.group}
+	switch {
+	case !x.logs:
+	case x.tag.Written:
+		if !x.cap.Unlimited() {
 			add(newOverRate(x.cap), over, end)
-		} else {
+		}
+		add(sent, message)
+	default:
+		// Only for who watches live: nobody asks what became of it.
+		if !x.cap.Unlimited() {
 			add(newOverRate(x.cap), end)
 		}
-	}
-	if x.logs {
-		add(logTo{x.tag, x.group})
+		add(message)
 	}
 	add(end)
 	c.chains = append(c.chains, ch)
 	return ch.name
 }
 
-// counters adds what counts a rule's or default's packets. Both are there also while the rule does not log, so that they
-// go on when it does again.
-func (c *compiler) counters(name string) (counted, over count) {
-	return c.counter(name), c.counter(overCounter + name)
+// counters adds what counts a rule's or default's packets. All three are there also while the rule does not log, so that
+// they go on when it does again.
+func (c *compiler) counters(name string) (counted, over, sent count) {
+	return c.counter(name), c.counter(overCounter + name), c.counter(sentCounter + name)
 }
 
 // ending is how a packet leaves.

@@ -6,13 +6,15 @@ import (
 	"pfw/config/policy"
 )
 
-// A counter's name says what it counts: "rule/ssh", "default/in", "always/invalid". What of it was over the
-// log's cap stands beside: "over/rule/ssh", and not the other way round, as a rule may be named "over".
+// A counter's name says what it counts: "rule/ssh", "default/in", "always/invalid". What of it was sent to the
+// log and what was over the log's cap stand beside: "sent/rule/ssh", "over/rule/ssh". The kind is in front, as a rule may be
+// named "over".
 const (
 	ruleCounter    = "rule/"
 	defaultCounter = "default/"
 	alwaysCounter  = "always/"
 	overCounter    = "over/"
+	sentCounter    = "sent/"
 	cutCounter     = "connections/cut"
 	keptCounter    = "connections/kept"
 )
@@ -22,6 +24,8 @@ func (c *Counters) put(name string, value Counter) {
 	set := func(r *RuleCounters) { r.Counter = value }
 	if rest, over := strings.CutPrefix(name, overCounter); over {
 		name, set = rest, func(r *RuleCounters) { r.Over = value.Packets }
+	} else if rest, sent := strings.CutPrefix(name, sentCounter); sent {
+		name, set = rest, func(r *RuleCounters) { r.Sent = value.Packets }
 	}
 	if rule, ok := strings.CutPrefix(name, ruleCounter); ok {
 		r := c.Rules[policy.Name(rule)]

@@ -5,13 +5,16 @@ import "pfw/config/policy"
 // Counter is a number of packets and the sum of their lengths, IP headers included.
 type Counter struct{ Packets, Bytes uint64 }
 
-// RuleCounters counts the packets that a rule or a default decided: the openings of connections. Both counters go on over
-// reloads.
+// RuleCounters counts the packets that a rule or a default decided: the openings of connections. All of it goes on over
+// reloads, also where the rule's log is switched on or off: what was logged is Sent and Over, whatever Packets is.
 type RuleCounters struct {
 	Counter
-	// Over counts those of Packets of which no message that is to be written was sent, as the rule's log cap was reached.
+	// Sent counts those of Packets for which a message that is to be written was handed to the log.
+	Sent uint64
+	// Over counts those that would have been, had the rule's log cap not been reached.
 	Over uint64
-	// Logged says whether messages that are to be written are sent, Packets - Over of them, as the ruleset in force has it.
+	// Logged says whether the rule's messages are to be written, as the ruleset in force has it. Where it was so all the
+	// time, Packets = Sent + Over.
 	Logged bool
 }
 
