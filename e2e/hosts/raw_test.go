@@ -90,3 +90,54 @@ func next(t *testing.T, c chan hosts.Packet, p hosts.Packet) *hosts.Packet {
 		}
 	}
 }
+
+func TestFloodEndsAtItsCount(t *testing.T) {
+	local, remote := hosts.Pair(t)
+	mac, err := local.Hardware("eth0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	injector, err := remote.NewInjector("eth0", mac)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer injector.Close()
+	arrived := make(chan hosts.Packet, 1000)
+	tap, err := local.Arrivals(false, 17, func(p hosts.Packet) { arrived <- p })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tap.Close()
+	p := hosts.Packet{Protocol: 17, Source: netip.MustParseAddr("203.0.113.9"), Destination: netip.MustParseAddr("192.0.2.10"), DestinationPort: 9}
+	flood := injector.Flood([][]byte{p.Bytes()}, 10000, 500)
+	if err := flood.Wait(); err != nil || flood.Sent() != 500 {
+		t.Fatalf("sent %d, %v, want 500", flood.Sent(), err)
+	}
+	for i := range 500 {
+		if next(t, arrived, p) == nil {
+			t.Fatalf("only %d arrived", i)
+		}
+	}
+}
+
+func TestStreamTellsWhetherItLives(t *testing.T) {
+	local, remote := hosts.Pair(t)
+	stream, err := hosts.OpenStream(remote, local, "192.0.2.10:5001")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := stream.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := stream.Alive(wait); err != nil {
+		t.Error(err)
+	}
+	if err := remote.Down("eth0"); err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Alive(200 * time.Millisecond); err == nil {
+		t.Error("alive without a cable")
+	}
+}
