@@ -34,16 +34,14 @@ type account struct {
 	severity policy.Severity
 	// gone is what counters of this name had when the kernel dropped them; kernel is the latest reading.
 	gone, kernel reading
-	// until is where the rule ceased to log: what is counted beyond needs no entry. Nil while it logs.
-	until *reading
-	// atTick is the total of packets at the latest tick, before that of the tick before.
+	// atTick is what had been sent to the log at the latest tick, before at the tick before.
 	atTick, before int64
-	// exempt is how many packets were counted while the rule did not log.
-	exempt int64
 	// entered is how many packets entries stand for.
 	entered int64
-	// over is how much of the log cap's counter is told of, or exempt.
+	// over is how many packets over the log cap are among entered.
 	over int64
+	// exempt is how many packets need no entry, as nobody can know what became of them.
+	exempt int64
 	// unsettled says that there may be something to tell: until a tick finds the account even and at rest.
 	unsettled bool
 	// overSince and lostSince are when what is to be told began to gather.
@@ -51,19 +49,25 @@ type account struct {
 	lastMatch            time.Time
 }
 
-// reading is what the kernel counts of one rule. Signed, as differences are taken all the time.
+// reading is what the kernel counts of one rule: of the packets that are to be logged, those that it sent a message of
+// and those over the log cap. Signed, as differences are taken all the time.
 type reading struct {
 	Packets int64 `json:"packets"`
-	Bytes   int64 `json:"bytes"`
+	Sent    int64 `json:"sent"`
 	Over    int64 `json:"over"`
 }
 
 func (r reading) plus(o reading) reading {
-	return reading{r.Packets + o.Packets, r.Bytes + o.Bytes, r.Over + o.Over}
+	return reading{r.Packets + o.Packets, r.Sent + o.Sent, r.Over + o.Over}
+}
+
+// below tells that a counter began anew since o was read.
+func (r reading) below(o reading) bool {
+	return r.Packets < o.Packets || r.Sent < o.Sent || r.Over < o.Over
 }
 
 func readingOf(c enforce.RuleCounters) reading {
-	return reading{int64(c.Packets), int64(c.Bytes), int64(c.Over)}
+	return reading{int64(c.Packets), int64(c.Sent), int64(c.Over)}
 }
 
 // readings flattens what the kernel counts, by account.
@@ -91,11 +95,11 @@ func keyOf(t enforce.Tag) accountKey {
 	return accountKey{rule: string(t.Rule)}
 }
 
-// get opens an account where there is none, as one that does not log.
+// get opens an account where there is none.
 func (a *accounts) get(k accountKey) *account {
 	acc, ok := a.all[k]
 	if !ok {
-		acc = &account{until: &reading{}}
+		acc = &account{}
 		a.all[k] = acc
 	}
 	return acc
@@ -128,18 +132,18 @@ func (a *accounts) tick(now time.Time, counts map[accountKey]reading) (unsettled
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, acc := range a.all {
-		acc.before, acc.atTick = acc.atTick, acc.total().Packets
+		acc.before, acc.atTick = acc.atTick, acc.total().Sent
 		unsettled = unsettled || acc.unsettled
 	}
 	return unsettled
 }
 
 func (acc *account) read(now time.Time, r reading) {
-	if r.Packets < acc.kernel.Packets || r.Over < acc.kernel.Over {
+	if r.below(acc.kernel) {
 		// Somebody deleted the counter, and it was made again.
 		acc.gone, acc.kernel = acc.total(), reading{}
 	}
-	if r.Packets != acc.kernel.Packets {
+	if r != acc.kernel {
 		acc.unsettled = true
 		// Entries know the moment better; but not every packet has one.
 		if now.Sub(acc.lastMatch) > gather {
@@ -151,35 +155,19 @@ func (acc *account) read(now time.Time, r reading) {
 
 func (acc *account) total() reading { return acc.gone.plus(acc.kernel) }
 
-// owed is how many of total packets the log has to answer for.
-func (acc *account) owed(total int64) int64 {
-	if acc.until != nil {
-		total = min(total, acc.until.Packets)
-	}
-	return total - acc.exempt
-}
-
 // untold is how many packets over the cap no entry tells of yet.
-func (acc *account) untold() int64 {
-	over := acc.total().Over
-	if acc.until != nil {
-		over = min(over, acc.until.Over)
-	}
-	return over - acc.over
-}
+func (acc *account) untold() int64 { return acc.total().Over - acc.over }
 
-// missing is how many of total packets have no entry and do not stand to be told of as over the cap.
-func (acc *account) missing(total int64) int64 {
-	return acc.owed(total) - acc.entered - max(0, acc.untold())
-}
+// missing is how many of the messages sent have no entry.
+func (acc *account) missing(sent int64) int64 { return sent + acc.over - acc.exempt - acc.entered }
 
 // due gives the entries that tell of packets over the cap and of packets lost. quiet says that everything which the
 // kernel had sent to the log by the tick before has been received; certain is how many messages are known to be lost
 // from gaps in their numbers, all accounts together.
 //
-// A packet is counted before it is found to be over the cap, and that before its message is sent. So what is missing
-// from the older count of packets with the newer count over the cap is lost if all messages of that time are in; else
-// it may be on its way, and only what is certain is told of. Thus the sum never runs ahead of the counter.
+// A packet is counted before its message is sent. So what is missing from the older count is lost if all messages of
+// that time are in; else it may be on its way, and only what is certain is told of. The sum never runs ahead of the
+// counter.
 func (a *accounts) due(now time.Time, quiet bool, certain int64) []audit.Entry {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -189,7 +177,7 @@ func (a *accounts) due(now time.Time, quiet bool, certain int64) []audit.Entry {
 		if !acc.unsettled {
 			continue
 		}
-		still := acc.before == acc.total().Packets
+		still := acc.before == acc.total().Sent
 		if n := acc.untold(); ripe(&acc.overSince, n, now, still) {
 			out = append(out, acc.tell(k, audit.Suppressed, n, acc.overSince, "over the rule's log cap"))
 			acc.over += n
@@ -205,7 +193,7 @@ func (a *accounts) due(now time.Time, quiet bool, certain int64) []audit.Entry {
 			acc.lostSince = time.Time{}
 		}
 		if quiet && still {
-			// More entries than packets: the rule began or ceased to log while packets passed.
+			// More entries than the counters knew when somebody deleted them.
 			acc.exempt += min(0, acc.missing(acc.before))
 			acc.unsettled = acc.missing(acc.before) != 0
 		}

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"pfw/config/policy"
-	"pfw/enforce"
 )
 
 // book is what a policy says of an account.
@@ -35,56 +34,18 @@ func booksOf(p *policy.Policy) map[accountKey]book {
 	return out
 }
 
-// open makes the accounts of a policy that is about to come into force. The counters of what is new begin with zero, so
-// every packet of theirs is owed an entry.
-func (a *accounts) open(p *policy.Policy) {
+// inForce tells the accounts that a policy came into force; retired are the last readings of counters that are gone.
+func (a *accounts) inForce(now time.Time, p *policy.Policy, retired map[accountKey]reading) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for k, b := range booksOf(p) {
-		if _, ok := a.all[k]; ok {
-			continue
-		}
+	for k, last := range retired {
 		acc := a.get(k)
-		acc.action, acc.severity = b.action, b.severity
-		if b.logs {
-			acc.until = nil
-		}
-	}
-}
-
-// inForce tells the accounts that a policy came into force. They were read just before; counts is read after.
-func (a *accounts) inForce(now time.Time, p *policy.Policy, retired map[policy.Name]enforce.RuleCounters, counts map[accountKey]reading) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	books := booksOf(p)
-	for name, last := range retired {
-		k := accountKey{rule: string(name)}
-		acc := a.get(k)
-		if r := readingOf(last); r.Packets >= acc.kernel.Packets {
-			acc.read(now, r)
-		}
+		acc.read(now, last)
 		acc.gone, acc.kernel = acc.total(), reading{}
 	}
-	for k, acc := range a.all {
-		b, ok := books[k]
-		if ok {
-			acc.action, acc.severity = b.action, b.severity
-		}
-		switch {
-		case !b.logs && acc.until == nil:
-			// As read before the change: a packet more that still had its entry does no harm, one that needs none and is
-			// counted as owed would be told of as lost.
-			total := acc.total()
-			acc.until, acc.unsettled = &total, true
-		case b.logs && acc.until != nil:
-			if r, ok := counts[k]; ok {
-				acc.read(now, r)
-			}
-			total := acc.total()
-			acc.exempt += total.Packets - acc.until.Packets
-			acc.over += total.Over - acc.until.Over
-			acc.until = nil
-		}
+	for k, b := range booksOf(p) {
+		acc := a.get(k)
+		acc.action, acc.severity = b.action, b.severity
 	}
 }
 

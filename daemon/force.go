@@ -120,30 +120,10 @@ func (d *Daemon) put(ctx context.Context, l *loaded) error {
 
 // apply puts a ruleset in force and moves the accounts with it.
 func (d *Daemon) apply(ctx context.Context, p *policy.Policy, r enforce.Ruleset, now time.Time) error {
-	if d.force.Load() != nil {
-		if err := d.readCounters(ctx); err != nil {
-			return err
-		}
-	}
-	d.accounts.open(p)
 	applied, err := d.table.Apply(ctx, r)
 	if err != nil {
 		return fmt.Errorf("put the policy in force: %w", err)
 	}
-	// The policy is in force from here on: what fails now is told, and undoes nothing.
-	counts, err := d.table.Counters(ctx)
-	if err != nil {
-		d.log.Warn("counters not read", "error", err)
-	}
-	d.accounts.inForce(now, p, applied.Retired, readings(counts))
-	return nil
-}
-
-func (d *Daemon) readCounters(ctx context.Context) error {
-	counts, err := d.table.Counters(ctx)
-	if err != nil {
-		return fmt.Errorf("read counters: %w", err)
-	}
-	d.accounts.read(time.Now(), readings(counts))
+	d.accounts.inForce(now, p, readings(applied.Retired))
 	return nil
 }

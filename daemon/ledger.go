@@ -26,7 +26,6 @@ type ledgerAccount struct {
 	Action    policy.Verdict   `json:"action"`
 	Gone      reading          `json:"gone"`
 	Kernel    reading          `json:"kernel"`
-	Until     *reading         `json:"until,omitempty"`
 	Exempt    int64            `json:"exempt"`
 	Entered   int64            `json:"entered"`
 	LastMatch time.Time        `json:"last_match,omitzero"`
@@ -63,7 +62,7 @@ func (a *accounts) ledger(boot string, seq uint64, inFile map[accountKey]int64) 
 		acc := a.all[k]
 		s := ledgerAccount{
 			Rule: k.rule, Direction: k.direction, Action: acc.action, Gone: acc.gone, Kernel: acc.kernel,
-			Until: acc.until, Exempt: acc.exempt, Entered: acc.entered, LastMatch: acc.lastMatch,
+			Exempt: acc.exempt, Entered: acc.entered, LastMatch: acc.lastMatch,
 		}
 		if inFile != nil {
 			s.Entered = inFile[k]
@@ -85,7 +84,7 @@ func (a *accounts) restore(now time.Time, l ledger, beyond map[accountKey]int64,
 		k := accountKey{s.Rule, s.Direction}
 		saved[k] = true
 		acc := &account{
-			action: s.Action, severity: policy.Low, gone: s.Gone, kernel: s.Kernel, until: s.Until,
+			action: s.Action, severity: policy.Low, gone: s.Gone, kernel: s.Kernel,
 			exempt: s.Exempt, entered: s.Entered + beyond[k], lastMatch: s.LastMatch,
 		}
 		r, counted := counts[k]
@@ -105,7 +104,7 @@ func (a *accounts) restore(now time.Time, l ledger, beyond map[accountKey]int64,
 	for k, r := range counts {
 		if !saved[k] {
 			// Nobody knows what was entered of it.
-			a.all[k] = &account{kernel: r, until: &r, exempt: r.Packets, over: r.Over}
+			a.all[k] = &account{kernel: r, exempt: r.Sent + r.Over}
 		}
 	}
 	inFile = map[accountKey]int64{}
@@ -113,13 +112,13 @@ func (a *accounts) restore(now time.Time, l ledger, beyond map[accountKey]int64,
 		acc := a.all[k]
 		inFile[k] = acc.entered
 		// All of it is lost, also what was over the cap: nobody was there to log the rest.
-		acc.over += max(0, acc.untold())
-		if n := acc.missing(acc.total().Packets); n > 0 {
+		acc.over = acc.total().Over
+		if n := acc.missing(acc.total().Sent); n > 0 {
 			out = append(out, acc.tell(k, audit.Lost, n, l.Saved, "counted while pfwd did not run"))
 		} else {
 			acc.exempt += n
 		}
-		acc.atTick, acc.before = acc.total().Packets, acc.total().Packets
+		acc.atTick, acc.before = acc.total().Sent, acc.total().Sent
 		acc.unsettled = false
 	}
 	return inFile, out
