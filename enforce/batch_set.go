@@ -1,11 +1,11 @@
 package enforce
 
 import (
+	"time"
+
 	"github.com/google/nftables/userdata"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
-
-	"time"
 )
 
 // commentData is a rule's comment as nft keeps it.
@@ -92,15 +92,26 @@ func (e *elements) flush() {
 	e.list = e.list[:0]
 }
 
-// add appends one element. end marks the value that an interval ends before; timeout 0 is none.
-func (e *elements) add(value []byte, end bool, timeout time.Duration) {
+// element is a value for a set, with what goes with it.
+type element struct {
+	key []byte
+	// end marks the value that an interval ends before.
+	end      bool
+	timeout  time.Duration // 0: none
+	userData []byte
+}
+
+func (e *elements) add(x element) {
 	e.list = appendNest(e.list, unix.NFTA_LIST_ELEM, func(a []byte) []byte {
-		if end {
+		if x.end {
 			a = appendNumber(a, unix.NFTA_SET_ELEM_FLAGS, unix.NFT_SET_ELEM_INTERVAL_END)
 		}
-		a = appendNest(a, unix.NFTA_SET_ELEM_KEY, func(a []byte) []byte { return appendAttribute(a, unix.NFTA_DATA_VALUE, value) })
-		if timeout > 0 {
-			a = appendNumber64(a, unix.NFTA_SET_ELEM_TIMEOUT, uint64(timeout.Milliseconds()))
+		a = appendNest(a, unix.NFTA_SET_ELEM_KEY, func(a []byte) []byte { return appendAttribute(a, unix.NFTA_DATA_VALUE, x.key) })
+		if x.timeout > 0 {
+			a = appendNumber64(a, unix.NFTA_SET_ELEM_TIMEOUT, uint64(x.timeout.Milliseconds()))
+		}
+		if len(x.userData) > 0 {
+			a = appendAttribute(a, unix.NFTA_SET_ELEM_USERDATA, x.userData)
 		}
 		return a
 	})
@@ -112,12 +123,12 @@ func (e *elements) add(value []byte, end bool, timeout time.Duration) {
 // addSpan appends a run of values. An interval set holds where it begins, and the value after its last as an end; one
 // that goes to the top has no end.
 func (e *elements) addSpan(k *kind, s span) {
-	e.add(s.first[:k.bytes], false, 0)
+	e.add(element{key: s.first[:k.bytes]})
 	if !k.interval {
 		return
 	}
 	if after, ok := next(s.last[:k.bytes]); ok {
-		e.add(after, true, 0)
+		e.add(element{key: after, end: true})
 	}
 }
 

@@ -2,48 +2,175 @@ package enforce
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/netip"
+
+	"github.com/ti-mo/conntrack"
+	"golang.org/x/sys/unix"
 
 	"pfw/config/policy"
 )
 
-// Tuple is one way of a connection, with the addresses that rules see: after DNAT, before SNAT.
+// Tuple is one way of a connection: who sends what to whom. Ports are zero where the protocol has none.
 type Tuple struct {
 	Protocol            policy.Protocol
 	Source, Destination netip.AddrPort
 }
 
+// Reversed is the way back.
+func (t Tuple) Reversed() Tuple { return Tuple{t.Protocol, t.Destination, t.Source} }
+
 // Connection is an entry of conntrack.
 type Connection struct {
-	// Tuple is the way of the packet that opened the connection. Ports are zero where the protocol has none.
+	// Tuple is the way of the packet that opened the connection, with the addresses that rules see: after the
+	// destination's translation, before the source's.
 	Tuple
 	// Direction is zero for what stays on this machine, which is not judged.
 	Direction policy.Direction
 	// ICMPType is that of the opening packet, for ICMP and ICMPv6.
 	ICMPType uint8
-	// Original and Reply are the tuples as conntrack has them.
+	// Original and Reply are the ways as conntrack has them, so as they are on the wire of either side.
 	Original, Reply Tuple
-	// Confirmed says that a packet of it has passed. Assured that both ends have spoken.
-	Confirmed, Assured bool
-	// Sent and Received count from the opener's end; zero where conntrack does not account.
-	Sent, Received Counter
+
+	entry conntrack.Flow
 }
 
-// Flow is the connection as the policy judges it: interface and owner are not known, nor is the time.
-func (c *Connection) Flow() policy.Flow { return policy.Flow{} }
+// Flow is the connection as the policy judges it. What conntrack does not know is unknown: the interface and the owner. Its
+// time is left to the caller.
+func (c *Connection) Flow() policy.Flow {
+	f := policy.Flow{
+		Direction: c.Direction, Family: familyOf(c.Source.Addr()), Protocol: c.Protocol,
+		Source: policy.Known(c.Source.Addr()), Destination: policy.Known(c.Destination.Addr()),
+		Unit: policy.Unknown[string](), App: policy.Unknown[string](),
+	}
+	if c.Protocol.HasPorts() {
+		f.SourcePort, f.DestinationPort = policy.Known(c.Source.Port()), policy.Known(c.Destination.Port())
+	}
+	if c.Protocol == policy.ICMP || c.Protocol == policy.ICMPv6 {
+		f.ICMPType = policy.Known(c.ICMPType)
+	}
+	if c.Direction != policy.Out {
+		f.InInterface = policy.Unknown[string]()
+	}
+	if c.Direction != policy.In {
+		f.OutInterface = policy.Unknown[string]()
+	}
+	if c.Direction == policy.Out {
+		f.User, f.Group = policy.Unknown[uint32](), policy.Unknown[uint32]()
+	}
+	return f
+}
 
-// Connections lists what conntrack knows in this network namespace.
-func (t *Table) Connections(ctx context.Context) ([]Connection, error) { return nil, nil }
+func familyOf(a netip.Addr) policy.Family {
+	if a.Is4() {
+		return policy.IPv4
+	}
+	return policy.IPv6
+}
 
-// Cut ends connections: conntrack forgets them, and for a while their packets are dropped in both directions.
-func (t *Table) Cut(ctx context.Context, list []Connection) error { return nil }
+// Connections lists the open connections that conntrack knows. Those of TCP that have ended and only wait to be forgotten
+// are left out.
+func (t *Table) Connections(ctx context.Context) ([]Connection, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	own, err := t.localAddresses()
+	if err != nil {
+		return nil, err
+	}
+	flows, err := t.conntrack.Dump(nil)
+	if err != nil {
+		return nil, fmt.Errorf("list conntrack's entries: %w", err)
+	}
+	var out []Connection
+	for i := range flows {
+		if c := connectionOf(&flows[i]); !ended(&flows[i]) {
+			c.Direction = own.direction(c.Tuple)
+			out = append(out, c)
+		}
+	}
+	return out, nil
+}
 
-// Cuts lists the connections whose packets are dropped, one tuple for each.
-func (t *Table) Cuts(ctx context.Context) ([]Tuple, error) { return nil, nil }
+// connectionOf sorts an entry's addresses. Where the destination was translated, rules see the new one, from which the
+// replies come; where the source was, they see the old one, from which the first packet came.
+func connectionOf(f *conntrack.Flow) Connection {
+	c := Connection{
+		Original: tupleOf(f.TupleOrig), Reply: tupleOf(f.TupleReply),
+		ICMPType: f.TupleOrig.Proto.ICMPType,
+		entry:    conntrack.Flow{TupleOrig: f.TupleOrig, ID: f.ID, Zone: f.Zone},
+	}
+	c.Tuple = Tuple{c.Original.Protocol, c.Original.Source, c.Reply.Source}
+	return c
+}
 
-// Uncut stops dropping packets of connections that Cut ended.
-func (t *Table) Uncut(ctx context.Context, list []Tuple) error { return nil }
+func tupleOf(t conntrack.Tuple) Tuple {
+	return Tuple{
+		Protocol:    policy.Protocol(t.Proto.Protocol),
+		Source:      netip.AddrPortFrom(t.IP.SourceAddress, t.Proto.SourcePort),
+		Destination: netip.AddrPortFrom(t.IP.DestinationAddress, t.Proto.DestinationPort),
+	}
+}
 
-// Keep lets packets of open connections that conntrack does not know pass for a while, in both directions, so that
-// it learns them. A TCP packet that would open a connection does not pass by it.
-func (t *Table) Keep(ctx context.Context, list []Tuple) error { return nil }
+// The states of a TCP connection that is over: TCP_CONNTRACK_TIME_WAIT and TCP_CONNTRACK_CLOSE
+// (include/uapi/linux/netfilter/nf_conntrack_tcp.h).
+const tcpTimeWait, tcpClose = 7, 8
+
+func ended(f *conntrack.Flow) bool {
+	return f.ProtoInfo.TCP != nil && (f.ProtoInfo.TCP.State == tcpTimeWait || f.ProtoInfo.TCP.State == tcpClose)
+}
+
+// Cut ends connections: their packets are dropped for a while in both directions, and conntrack forgets them. The first
+// alone would leave replies established, the second alone would let the next packet open the connection anew.
+func (t *Table) Cut(ctx context.Context, list []Connection) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var tuples []Tuple
+	for i := range list {
+		tuples = append(tuples, list[i].Tuple)
+	}
+	errs := []error{t.enter(ctx, cutSet, tuples)}
+	for i := range list {
+		// Gone by itself meanwhile is as good.
+		if err := t.conntrack.Delete(list[i].entry); err != nil && !errors.Is(err, unix.ENOENT) {
+			errs = append(errs, fmt.Errorf("delete conntrack's entry of %s %s to %s: %w",
+				list[i].Protocol, list[i].Source, list[i].Destination, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Cuts lists the connections whose packets are dropped, each as it was opened.
+func (t *Table) Cuts(ctx context.Context) ([]Tuple, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	entries, err := t.entries(ctx, cutSet)
+	if err != nil {
+		return nil, err
+	}
+	var out []Tuple
+	for _, e := range entries {
+		if e.opened {
+			out = append(out, e.Tuple)
+		}
+	}
+	return out, nil
+}
+
+// Uncut lets packets of connections that were cut pass again, as far as the rules let them.
+func (t *Table) Uncut(ctx context.Context, list []Tuple) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.leave(ctx, cutSet, list)
+}
+
+// Keep lets packets of connections that conntrack does not know pass for a while, in both directions, so that it learns
+// them: UDP, and TCP but for a packet that would open a connection. Other protocols need it not, and are passed over.
+func (t *Table) Keep(ctx context.Context, list []Tuple) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.enter(ctx, keptSet, list)
+}

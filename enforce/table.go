@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync"
 
+	"github.com/ti-mo/conntrack"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -26,9 +28,11 @@ type Table struct {
 	options TableOptions
 	log     *slog.Logger
 
-	mu     sync.Mutex
-	socket *socket
-	owned  bool
+	mu        sync.Mutex
+	socket    *socket
+	conntrack *conntrack.Conn
+	routes    *netlink.Handle
+	owned     bool
 	// ready says that the table is there and, where the kernel can, this process's own.
 	ready bool
 	// last is the table as it was when it was read last: nil where we know nothing of it. left is how Apply left it.
@@ -50,11 +54,16 @@ func Open(o TableOptions) (*Table, error) {
 	if t.log == nil {
 		t.log = slog.New(slog.DiscardHandler)
 	}
-	s, err := dial()
-	if err != nil {
+	var err error
+	if t.socket, err = dial(); err != nil {
 		return nil, err
 	}
-	t.socket = s
+	if t.conntrack, err = conntrack.Dial(nil); err != nil {
+		return nil, errors.Join(fmt.Errorf("connect to conntrack: %w", err), t.socket.close())
+	}
+	if t.routes, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
+		return nil, errors.Join(fmt.Errorf("connect to routing: %w", err), t.conntrack.Close(), t.socket.close())
+	}
 	t.forget()
 	return t, nil
 }
@@ -201,5 +210,6 @@ func (t *Table) Remove(ctx context.Context) error {
 func (t *Table) Close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.socket.close()
+	t.routes.Close()
+	return errors.Join(t.conntrack.Close(), t.socket.close())
 }
