@@ -25,7 +25,7 @@ type fileStore struct {
 	file  io.WriteCloser // nil: to be opened
 	st    fs.FileInfo
 	size  int64  // of the file, as far as this store knows
-	fault error  // of a rotation, which costs nothing yet
+	fault error  // of the last rotation, which costs nothing yet
 	carry []byte // to be written before anything else: the end of a torn line
 	ours  bool   // carry belongs to the first entry that is not done; else it ends somebody else's line
 	buf   []byte
@@ -53,7 +53,6 @@ func (f *fileStore) probe(path string) error {
 }
 
 func (f *fileStore) write(entries []*Entry) (done int, err error) {
-	f.fault = nil
 	done, err = f.ready()
 	for err == nil && f.file != nil && done < len(entries) {
 		var n int
@@ -101,7 +100,7 @@ func (f *fileStore) reopen() error {
 		return err
 	}
 	f.file, f.st, f.size = file, st, st.Size()
-	f.carry, f.ours = nil, false
+	f.carry, f.ours, f.fault = nil, false, nil
 	if torn { // by a crash: end that line, so that ours begin on their own
 		f.carry = []byte{'\n'}
 	}

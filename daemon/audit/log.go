@@ -28,15 +28,15 @@ type SinkOptions struct {
 	Journal bool
 	File    string // "" is no file
 	MaxSize int64  // bytes at which the file is rotated
-	Keep    int    // old files that are kept
+	Keep    int    // old files that are kept, at most 9999
 }
 
 func (o SinkOptions) check() error {
 	if o.File != "" && o.MaxSize <= 0 {
 		return fmt.Errorf("audit file %s: size %d is not above zero", o.File, o.MaxSize)
 	}
-	if o.Keep < 0 {
-		return fmt.Errorf("audit file %s: cannot keep %d old files", o.File, o.Keep)
+	if o.Keep < 0 || o.Keep > maxKeep {
+		return fmt.Errorf("audit file %s: cannot keep %d old files, only 0 to %d", o.File, o.Keep, maxKeep)
 	}
 	return nil
 }

@@ -34,7 +34,8 @@ func Replay(path string, afterSeq uint64, fn func(Entry)) (skipped int, err erro
 }
 
 // openFiles opens the files that have entries above afterSeq, newest first. A rotation meanwhile moves files to the next higher number,
-// which is the way that it goes too: it may meet a file twice, and misses none.
+// which is the way that it goes too: it may meet a file twice, and misses none. It ends after two numbers that are free, as
+// one may be only between two renames.
 func openFiles(path string, afterSeq uint64) (files []*os.File, err error) {
 	numbers, err := rotated(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -43,17 +44,21 @@ func openFiles(path string, afterSeq uint64) (files []*os.File, err error) {
 	if err != nil {
 		return nil, err
 	}
-	tries := []int{0, 1}
-	for _, n := range numbers {
-		tries = append(tries, n, n+1)
+	highest := 0
+	if len(numbers) > 0 {
+		highest = numbers[len(numbers)-1]
 	}
-	slices.Sort(tries)
 	var seen []fs.FileInfo
-	for _, n := range slices.Compact(tries) {
+	for n, free := 0, 0; n <= highest || free < 2; n++ {
 		f, st, err := openUnseen(numbered(path, n), seen)
 		if err != nil {
 			return files, err
 		}
+		if st == nil {
+			free++
+			continue
+		}
+		free = 0
 		if f == nil {
 			continue
 		}
@@ -65,7 +70,7 @@ func openFiles(path string, afterSeq uint64) (files []*os.File, err error) {
 	return files, nil
 }
 
-// openUnseen opens a regular file; none where it is missing, another kind or among those seen.
+// openUnseen opens a regular file; no info where it is missing or another kind, no file where it is among those seen.
 func openUnseen(path string, seen []fs.FileInfo) (*os.File, fs.FileInfo, error) {
 	st, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !st.Mode().IsRegular() { // opening a FIFO would block
@@ -83,7 +88,7 @@ func openUnseen(path string, seen []fs.FileInfo) (*os.File, fs.FileInfo, error) 
 	}
 	st, err = f.Stat()
 	if err != nil || slices.ContainsFunc(seen, func(s fs.FileInfo) bool { return os.SameFile(s, st) }) {
-		return nil, nil, errors.Join(err, f.Close())
+		return nil, st, errors.Join(err, f.Close())
 	}
 	return f, st, nil
 }

@@ -12,6 +12,9 @@ import (
 	"strings"
 )
 
+// maxKeep is the highest number of an old file; audit.jsonl.20261121 is somebody's own.
+const maxKeep = 9999
+
 // openFile opens path to append to, and makes it (mode 0640 whatever the umask says, so that the group reads it) and the directory
 // that holds it where they are missing. It opens for reading too: to see the end of the file, and because opening a FIFO without a
 // reader would block.
@@ -114,7 +117,7 @@ func rotated(path string) ([]int, error) {
 	for _, name := range names {
 		suffix, ok := strings.CutPrefix(name.Name(), filepath.Base(path)+".")
 		n, err := strconv.Atoi(suffix)
-		if ok && err == nil && n > 0 && strconv.Itoa(n) == suffix {
+		if ok && err == nil && n > 0 && n <= maxKeep && strconv.Itoa(n) == suffix {
 			numbers = append(numbers, n)
 		}
 	}

@@ -15,7 +15,7 @@ const (
 // store is where a sink's entries end up; it is used by the sink's own goroutine.
 type store interface {
 	// write puts entries away in order and says how many are done; the others are offered again. All done and an error: something is wrong
-	// that has cost nothing yet.
+	// that has cost nothing yet. No entries: it looks whether it could write.
 	write(entries []*Entry) (done int, err error)
 	close() error
 }
@@ -100,6 +100,10 @@ func (s *sink) run() {
 			}
 			s.idle(false)
 			stop = s.wait(stop, tell)
+			if s.failing() {
+				_, err := s.store.write(nil)
+				s.note(err)
+			}
 			continue
 		}
 		done, err := s.store.write(entries)
@@ -115,7 +119,7 @@ func (s *sink) run() {
 	}
 }
 
-// wait blocks until there is something to do, or losses to tell in at most the time given (0: none). It returns nil once stop is closed.
+// wait blocks until there is something to do, or until tell is over (0: never). It returns nil once stop is closed.
 func (s *sink) wait(stop chan struct{}, tell time.Duration) chan struct{} {
 	var due <-chan time.Time
 	if tell > 0 {
@@ -144,7 +148,8 @@ func (s *sink) backOff(stop chan struct{}) chan struct{} {
 }
 
 // take hands the writer what it has not written yet, else all that is queued and, where it is time, the losses. They get their
-// numbers under the lock that empties the queue, so that a store's numbers only ever rise. Nothing to do: when to tell losses.
+// numbers under the lock that empties the queue, so that a store's numbers only ever rise. Nothing to do: when to look again, 0 if
+// only a push makes that necessary.
 func (s *sink) take(last bool) (entries []*Entry, tell time.Duration) {
 	now := time.Now()
 	s.log.mu.Lock()
@@ -160,7 +165,16 @@ func (s *sink) take(last bool) (entries []*Entry, tell time.Duration) {
 			s.told = now
 		}
 	}
+	if s.stats.Err != nil && s.on { // find out when it is over, also while nothing happens
+		tell = retryTime
+	}
 	return s.taken, tell
+}
+
+func (s *sink) failing() bool {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	return s.stats.Err != nil && s.on
 }
 
 // settle accounts for entries that are written.
@@ -197,6 +211,9 @@ func (s *sink) note(err error) {
 func (s *sink) idle(end bool) {
 	s.log.mu.Lock()
 	on := s.on
+	if !on {
+		s.stats.Err = nil
+	}
 	s.log.mu.Unlock()
 	if on && !end {
 		return
