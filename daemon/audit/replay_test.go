@@ -2,7 +2,6 @@ package audit
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -126,27 +125,4 @@ func FuzzReplay(f *testing.F) {
 			t.Errorf("the next entry is %d after %d: %v", last.Seq, highest, err)
 		}
 	})
-}
-
-func BenchmarkReplayOfOldEntries(b *testing.B) {
-	s := newSetup(b)
-	e := telnet()
-	var text []byte
-	for i := range 10000 {
-		e.Seq = uint64(i + 1)
-		text = append(e.AppendJSON(text), '\n')
-	}
-	if err := os.WriteFile(s.file, text, 0o640); err != nil {
-		b.Fatal(err)
-	}
-	for _, after := range []uint64{0, 9999} {
-		b.Run(fmt.Sprint("after ", after), func(b *testing.B) {
-			b.SetBytes(int64(len(text)))
-			for b.Loop() {
-				if _, err := Replay(s.file, after, func(Entry) {}); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
 }

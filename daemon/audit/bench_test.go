@@ -1,0 +1,76 @@
+package audit
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+)
+
+func BenchmarkAppendToFile(b *testing.B) {
+	s := newSetup(b)
+	l := start(b, s.options())
+	e := telnet()
+	b.ReportAllocs()
+	for b.Loop() {
+		for l.Stats().File.Waiting > fileQueue/2 { // the file is to be measured, not the dropping
+			time.Sleep(time.Millisecond)
+		}
+		l.Append(e)
+	}
+	l.stop()
+	if d := l.Stats().File.Dropped; d > 0 {
+		b.Errorf("%d dropped", d)
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "entries/s")
+}
+
+func BenchmarkOpen(b *testing.B) {
+	s := newSetup(b)
+	for b.Loop() {
+		if _, err := Open(s.options()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkEncode(b *testing.B) {
+	e, buf := telnet(), make([]byte, 0, 1024)
+	b.ReportAllocs()
+	for b.Loop() {
+		e.AppendJSON(buf)
+	}
+}
+
+func BenchmarkJournalEntry(b *testing.B) {
+	e := telnet()
+	b.ReportAllocs()
+	for b.Loop() {
+		if len(e.Message()) == 0 || len(e.Fields()) == 0 {
+			b.Fatal("empty")
+		}
+	}
+}
+
+func BenchmarkReplayOfOldEntries(b *testing.B) {
+	s := newSetup(b)
+	e := telnet()
+	var text []byte
+	for i := range 10000 {
+		e.Seq = uint64(i + 1)
+		text = append(e.AppendJSON(text), '\n')
+	}
+	if err := os.WriteFile(s.file, text, 0o640); err != nil {
+		b.Fatal(err)
+	}
+	for _, after := range []uint64{0, 9999} {
+		b.Run(fmt.Sprint("after ", after), func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			for b.Loop() {
+				if _, err := Replay(s.file, after, func(Entry) {}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
