@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -129,13 +130,18 @@ func load(path string) (*config.Config, error) {
 
 // present prints a value: as JSON where that is asked for, else by text.
 func present[T any](a *app, v T, text func(T)) error {
-	if !a.json {
-		text(v)
-		return nil
+	if a.json {
+		return a.answer(v)
 	}
+	text(v)
+	return nil
+}
+
+// answer prints a value as the daemon sends it.
+func (a *app) answer(v any) error {
 	line, err := api.Encode(v)
 	if err != nil {
-		return err
+		return fmt.Errorf("print JSON: %w", err)
 	}
 	a.out.json(line)
 	return nil

@@ -103,12 +103,9 @@ func (a *app) problem(err error) {
 	if !errors.As(err, &answered) && !errors.As(err, &bad) {
 		return
 	}
-	line, encodeErr := api.Encode(api.ProblemOf(err))
-	if encodeErr != nil {
-		a.err.printf("pfw: %s\n", encodeErr)
-		return
+	if err := a.answer(api.ProblemOf(err)); err != nil {
+		a.err.printf("pfw: %s\n", err)
 	}
-	a.out.json(line)
 }
 
 func unknownCommand(cmd *cobra.Command, word string) error {

@@ -1,15 +1,30 @@
 package main
 
 import (
+	"fmt"
+	"os"
 	"os/exec"
 	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"pfw/e2e/hosts"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"pfw": main})
+	testscript.Main(isolated{m}, map[string]func(){"pfw": main})
+}
+
+// isolated runs the tests where a pfwd may be started.
+type isolated struct{ m *testing.M }
+
+func (i isolated) Run() int {
+	code, err := hosts.Isolated(i.m.Run)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "hosts:", err)
+	}
+	return code
 }
 
 // The verbs that need no daemon, as a person runs them: the real program, its output and its exit status.

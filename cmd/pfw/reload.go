@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -23,13 +24,19 @@ func (a *app) reload() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return present(a, v, func(v api.Outcome) {
-				a.warnings(v.Warnings)
-				a.out.printf("policy in force: %s, generation %d\n", things(v.Rules, "rule"), v.Generation)
-				if v.State == api.Degraded {
-					a.out.printf("%s\n", styled{yellow, "something is wrong all the same: pfw status tells what"})
-				}
-			})
+			if a.json {
+				return a.answer(v)
+			}
+			a.warnings(v.Warnings)
+			s, err := a.client().Status(ctx)
+			if err != nil {
+				return fmt.Errorf("policy in force, generation %d; how it is now: %w", v.Generation, err)
+			}
+			a.out.printf("policy in force: %s, generation %d\n", things(s.Rules, "rule"), v.Generation)
+			if s.State == api.Degraded {
+				a.out.printf("%s\n", styled{yellow, "something is wrong all the same: pfw status tells what"})
+			}
+			return nil
 		},
 	}
 }

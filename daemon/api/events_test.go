@@ -37,6 +37,8 @@ func TestEventsLive(t *testing.T) {
 	c := NewClient(start(t, f, newGate()))
 	some, _ := follow(t, f, c, false)
 	every, _ := follow(t, f, c, true)
+	// Longer than a request may take to arrive: an answer may take for ever.
+	time.Sleep(400 * time.Millisecond)
 	f.Append(audit.Entry{EventType: audit.Drop})
 	f.Append(audit.Entry{EventType: audit.Allow})
 	f.Append(audit.Entry{EventType: audit.Reload})

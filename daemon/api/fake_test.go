@@ -81,7 +81,8 @@ func start(t *testing.T, f *fake, g gate) (path string) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- serve(ctx, l, f, slog.New(slog.DiscardHandler), g) }()
+	s := &server{ctx: ctx, backend: f, log: slog.New(slog.DiscardHandler), gate: g, bodyTime: 300 * time.Millisecond}
+	go func() { ended <- serve(ctx, l, s) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -49,8 +49,8 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/v1/config", "", `{"file":"/etc/pfw/firewall.toml","text":"[default]\n"}`},
 		{"POST", "/v1/check", `{"text":""}`, `{"file":"","valid":true,"errors":[],"warnings":[],"expectations":[]}`},
 		{"POST", "/v1/explain", `{"packet":"in tcp 1.2.3.4 -> :22"}`, `{"packet":"in tcp 1.2.3.4 -> :22","verdict":"allow","rule":"","reason":"","steps":[]}`},
-		{"POST", "/v1/reload", ``, `{"generation":8,"state":"ok","rules":0,"warnings":[]}`},
-		{"POST", "/v1/reload", `{}`, `{"generation":8,"state":"ok","rules":0,"warnings":[]}`},
+		{"POST", "/v1/reload", ``, `{"generation":8,"state":"ok","warnings":[]}`},
+		{"POST", "/v1/reload", `{}`, `{"generation":8,"state":"ok","warnings":[]}`},
 		{"GET", "/v1/events", "", ""},
 	} {
 		status, header, text := raw(t, path, c.method, c.target, c.body)

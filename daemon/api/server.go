@@ -27,19 +27,18 @@ const (
 
 // Serve answers on the socket until ctx ends, which is no error. The listener is closed then.
 func Serve(ctx context.Context, l net.Listener, b Backend, log *slog.Logger) error {
-	return serve(ctx, l, b, log, newGate())
+	return serve(ctx, l, &server{ctx: ctx, backend: b, log: log, gate: newGate(), bodyTime: bodyTime})
 }
 
-func serve(ctx context.Context, l net.Listener, b Backend, log *slog.Logger, g gate) error {
-	s := &server{ctx: ctx, backend: b, log: log, gate: g}
+func serve(ctx context.Context, l net.Listener, s *server) error {
 	h := &http.Server{
 		Handler:           s.contain(s.admit(http.HandlerFunc(s.route))),
 		ReadHeaderTimeout: headerTime,
-		ReadTimeout:       bodyTime,
+		ReadTimeout:       s.bodyTime,
 		WriteTimeout:      answerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnContext:       withPeer,
 	}
@@ -55,7 +54,7 @@ func serve(ctx context.Context, l net.Listener, b Backend, log *slog.Logger, g g
 	if err := h.Shutdown(grace); err != nil {
 		// Who has not read its answer by now does not get it.
 		if err := h.Close(); err != nil {
-			log.Warn("close control socket", "err", err)
+			s.log.Warn("close control socket", "err", err)
 		}
 	}
 	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
@@ -69,6 +68,7 @@ type server struct {
 	backend   Backend
 	log       *slog.Logger
 	gate      gate
+	bodyTime  time.Duration
 	followers atomic.Int32
 }
 

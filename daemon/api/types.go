@@ -146,9 +146,7 @@ type File struct {
 
 // Outcome is what a change of the policy led to.
 type Outcome struct {
-	Generation uint64 `json:"generation"`
-	State      State  `json:"state"`
-	// Rules counts the rules of the policy that is in force now.
-	Rules    int              `json:"rules"`
-	Warnings []config.Problem `json:"warnings"`
+	Generation uint64           `json:"generation"`
+	State      State            `json:"state"`
+	Warnings   []config.Problem `json:"warnings"`
 }
