@@ -102,6 +102,7 @@ func TestMistakesOfARule(t *testing.T) {
 		{"in", `schedule = { days = ["mon", "tues"] }`, `5:29: rule "a": schedule.days: unknown day "tues"`, `"tue"`},
 		{"in", `schedule = { days = "monday" }`, `5:21: rule "a": schedule.days: unknown day "monday"`, `"mon"`},
 		{"in", `schedule = { days = [] }`, `5:21: rule "a": schedule.days: the list is empty`, ""},
+		{"in", `schedule = { "ü" = 1, days = "x" }`, `5:30: rule "a": schedule.days: unknown day "x"`, ""},
 		{"in", `schedule = { day = "mon" }`, `5:14: rule "a": schedule.day: unknown key "day"`, `"days"`},
 		{"in", `schedule = { }`, `5:12: rule "a": schedule: the schedule says nothing`, ""},
 		{"in", `until = 2027-01-01`, `5:9: rule "a": until: a date and time is wanted here, not a date`, "2027-01-01T00:00:00"},

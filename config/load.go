@@ -186,7 +186,7 @@ func (l *loader) entries(f *file, isRoot bool) {
 		for _, key := range []string{"default", "log"} {
 			if x := f.root.fields[key]; x != nil {
 				top.asked = append(top.asked, key)
-				f.fault("", "["+key+"]", x.value.at, wrong("a file in firewall.d holds [list.NAME], [[rule]] and [[expect]]", "[%s] belongs into firewall.toml", key))
+				f.fault("", "", x.value.at, wrong("a file in firewall.d holds [list.NAME], [[rule]] and [[expect]]", "[%s] belongs in firewall.toml", key))
 			}
 		}
 	}

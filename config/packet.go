@@ -279,10 +279,10 @@ func (p *packetReader) end(s string) (packetEnd, *fault) {
 		return packetEnd{}, wrong("name the interface with on", "%q has a zone", host)
 	case w != nil && w.hint == addressForms:
 		hint := packetForm
-		if near := nearest(host, packetFacts); near != "" && near != "to" {
-			hint = fmt.Sprintf("did you mean %q?", near)
-		} else if host == "any" || host == "*" {
+		if host == "any" || host == "*" {
 			hint = "leave the address out"
+		} else if near := nearest(host, packetFacts); near != "" && near != "to" {
+			hint = fmt.Sprintf("did you mean %q?", near)
 		}
 		return packetEnd{}, wrong(hint, "%q is no address", host)
 	case w != nil:
