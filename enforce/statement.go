@@ -76,7 +76,18 @@ func (s interfaceIs) text() string {
 	if s.side == leaving {
 		word = "oifname"
 	}
-	return fmt.Sprintf("%s %q", word, s.iface.String())
+	name, prefix := s.compared()
+	if prefix {
+		name += "*"
+	}
+	return fmt.Sprintf("%s \"%s\"", word, name)
+}
+
+// compared gives what is compared. The beginning of a name that is as long as any name can be is the name, and to nft a
+// string with a '*' after it would be too long.
+func (s interfaceIs) compared() (name string, prefix bool) {
+	name, prefix = s.iface.Name()
+	return name, prefix && len(name) < unix.IFNAMSIZ-1
 }
 
 func (s interfaceIs) exprs() []expr.Any {
@@ -84,7 +95,7 @@ func (s interfaceIs) exprs() []expr.Any {
 	if s.side == leaving {
 		key = expr.MetaKeyOIFNAME
 	}
-	name, prefix := s.iface.Name()
+	name, prefix := s.compared()
 	data := []byte(name)
 	if !prefix {
 		// A whole name is compared in all of its 16 bytes, a beginning in its own length.

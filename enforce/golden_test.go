@@ -1,0 +1,108 @@
+package enforce
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"pfw/config"
+	"pfw/e2e/hosts"
+)
+
+var update = flag.Bool("update", false, "write golden.nft anew")
+
+func cases(t *testing.T) []string {
+	t.Helper()
+	found, err := filepath.Glob("testdata/*/firewall.toml")
+	if err != nil || len(found) == 0 {
+		t.Fatal("no cases: ", err)
+	}
+	for i := range found {
+		found[i] = filepath.Dir(found[i])
+	}
+	return found
+}
+
+func compileFile(t testing.TB, dir string) Ruleset {
+	t.Helper()
+	c, err := config.Load(filepath.Join(dir, "firewall.toml"), config.Options{Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Compile(c.Policy, Options{Now: now})
+}
+
+func TestCompileGivesTheGolden(t *testing.T) {
+	for _, dir := range cases(t) {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			got := compileFile(t, dir).String()
+			golden := filepath.Join(dir, "golden.nft")
+			if *update {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Error("golden.nft differs (go test -update writes it anew):\n", diff)
+			}
+		})
+	}
+}
+
+// The two forms of a ruleset, the script and the netlink messages, are held against each other by what the kernel, and
+// nft, make of them.
+func TestScriptAndNetlinkListAlike(t *testing.T) {
+	hosts.Need(t, "nft")
+	for _, dir := range cases(t) {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			script, err := os.ReadFile(filepath.Join(dir, "golden.nft"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			byScript, byNetlink := hosts.New(t, "script"), hosts.New(t, "netlink")
+			nft(t, byScript, string(script))
+			want := blocks(t, byScript)
+			table := open(t, byNetlink, TableOptions{})
+			r := compileFile(t, dir)
+			for _, when := range []string{"first", "again"} {
+				if _, err := table.Apply(t.Context(), r); err != nil {
+					t.Fatal(when, ": ", err)
+				}
+				if diff := cmp.Diff(want, blocks(t, byNetlink)); diff != "" {
+					t.Errorf("applied %s: script and netlink list differently:\n%s", when, diff)
+				}
+			}
+			nft(t, byScript, string(script))
+			if diff := cmp.Diff(want, blocks(t, byScript)); diff != "" {
+				t.Errorf("the script loaded twice lists differently:\n%s", diff)
+			}
+		})
+	}
+}
+
+// blocks gives the table's blocks in order of their first lines, without what only an owned table has.
+func blocks(t testing.TB, h *hosts.Host) []string {
+	t.Helper()
+	text := list(t, h)
+	text = regexp.MustCompile(` # progname .*`).ReplaceAllString(text, "")
+	text = regexp.MustCompile(`(?m)^\tflags owner\n`).ReplaceAllString(text, "")
+	text = strings.TrimSuffix(strings.TrimPrefix(text, "table inet pfw {\n"), "}\n")
+	var out []string
+	for _, b := range strings.Split(text, "\n\t}\n") {
+		if b = strings.Trim(b, "\n"); b != "" {
+			out = append(out, b)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
