@@ -116,6 +116,11 @@ func (s *shooter) traffic(x *shot) {
 		p.Type = pick(s.r, []uint8{8, 8, 8, 13, 15, 17, 0, 3})
 		if six {
 			p.Protocol, p.Type = 58, pick(s.r, []uint8{128, 128, 128, 139, 129, 1})
+			// A host answers such a request to many from an address of its own, which
+			// makes the answer invalid, and so counted as another packet.
+			if toMany(p.Destination) {
+				p.Type = 1
+			}
 		}
 	case v < 18:
 		p.Protocol = 132

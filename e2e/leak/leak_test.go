@@ -1,0 +1,179 @@
+package leak
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"pfw/e2e/hosts"
+)
+
+// Policies that have nothing in common but what they block and allow. Where one
+// blocks by rules and allows the rest, the other blocks by default.
+var policies = []string{`
+[default]
+inbound = "allow"
+outbound = "allow"
+forward = "allow"
+[list.bad]
+entries = ["203.0.113.0/25", "203.0.113.128/25", "2001:db8:bad::/49", "2001:db8:bad:8000::/49"]
+[[rule]]
+name = "bad-in"
+action = "block"
+direction = "in"
+remote = "@bad"
+[[rule]]
+name = "bad-through"
+action = "reject"
+direction = "forward"
+from = "@bad"
+log = false
+`, `
+[default]
+inbound = "block"
+outbound = "allow"
+forward = "block"
+[[rule]]
+name = "stream-in"
+action = "allow"
+direction = "in"
+protocol = "tcp"
+port = 5001
+remote = ["198.51.100.0/24", "2001:db8:2::/64"]
+[[rule]]
+name = "stream-through"
+action = "allow"
+direction = "forward"
+protocol = "tcp"
+port = 5001
+from = "192.0.2.0/24"
+`, `
+[default]
+inbound = "allow"
+outbound = "block"
+forward = "allow"
+[[rule]]
+name = "flood"
+action = "block"
+direction = "in"
+interface = "left"
+protocol = ["tcp", "udp"]
+[[rule]]
+name = "stream-through"
+action = "allow"
+direction = "forward"
+from = ["192.0.2.2"]
+[[rule]]
+name = "bad-through"
+action = "block"
+direction = "forward"
+in_interface = "left"
+port = "5000-5002"
+`}
+
+func TestNothingLeaksOverReloads(t *testing.T) {
+	s := lay(t, policies[0])
+	for i := range 100 {
+		s.reload(policies[(i+1)%len(policies)])
+		s.holds(fmt.Sprintf("reload %d", i+1))
+	}
+	s.beat()
+}
+
+func TestNothingLeaksOverCrashes(t *testing.T) {
+	s := lay(t, policies[0])
+	for i := range 20 {
+		if err := s.daemon.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		s.holds(fmt.Sprintf("crash %d", i+1))
+		// The successor may be given another policy than the crashed one had.
+		if err := s.daemon.Edit(policies[i/2%len(policies)]); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.daemon.Start(); err != nil {
+			t.Fatal(err)
+		}
+		s.holds(fmt.Sprintf("start after crash %d", i+1))
+	}
+	s.beat()
+}
+
+// The list is all that keeps the flood out.
+const byList = `
+[default]
+inbound = "allow"
+outbound = "allow"
+forward = "allow"
+[list.bad]
+file = "bad.netset"
+[[rule]]
+name = "bad-in"
+action = "block"
+direction = "in"
+remote = "@bad"
+[[rule]]
+name = "bad-through"
+action = "block"
+direction = "forward"
+from = "@bad"
+`
+
+// netset is one of two lists of 100,000 prefixes that have nothing in common but
+// the flood's sources.
+func netset(which int) string {
+	var b strings.Builder
+	for i := range 100_000 {
+		// Halves of /24s do not touch, so they stay as many.
+		n := i*2 + which
+		fmt.Fprintf(&b, "%d.%d.%d.0/25\n", 20+n>>16, n>>8&255, n&255)
+	}
+	for i := range 5_000 {
+		fmt.Fprintf(&b, "2001:db8:%x:%x::/64\n", 0xc000+which, i*2)
+	}
+	if which == 0 {
+		fmt.Fprintf(&b, "%s\n%s\n", bad4, bad6)
+	} else {
+		b.WriteString("203.0.113.0/25\n203.0.113.128/26\n203.0.113.192-203.0.113.255\n2001:db8:bad::/49\n2001:db8:bad:8000::/49\n")
+	}
+	return b.String()
+}
+
+func TestNothingLeaksWhileALongListIsReplaced(t *testing.T) {
+	s := lay(t, byList)
+	for i := range 6 {
+		s.write("bad.netset", netset((i+1)%2))
+		s.reload(byList)
+		s.holds(fmt.Sprintf("list %d", i+1))
+	}
+	// From a list to none and back, and between.
+	s.reload(policies[0])
+	s.holds("from the long list to a short one")
+	s.reload(byList)
+	s.holds("from a short list to the long one")
+	s.beat()
+}
+
+func TestNothingLeaksWhenPfwdDiesWhileItReplacesALongList(t *testing.T) {
+	s := lay(t, byList)
+	for i := range 6 {
+		s.write("bad.netset", netset((i+1)%2))
+		outcome := make(chan error, 1)
+		go func() { outcome <- s.daemon.Reload() }()
+		// Anywhere from reading the list to dropping the old one.
+		time.Sleep(time.Duration(i+1) * 150 * time.Millisecond)
+		if err := s.daemon.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-outcome; err != nil && hosts.ExitCode(err) < 0 {
+			t.Fatal(err)
+		}
+		s.holds(fmt.Sprintf("death %d", i+1))
+		if err := s.daemon.Start(); err != nil {
+			t.Fatal(err)
+		}
+		s.holds(fmt.Sprintf("start after death %d", i+1))
+	}
+	s.beat()
+}
