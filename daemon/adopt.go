@@ -52,17 +52,29 @@ func (d *Daemon) cannotAdopt(err error) {
 	d.log.Warn("connections that were open before are not judged; those that conntrack does not know may break", "error", err)
 }
 
-// adopt judges connections that are older than the policy: what it refuses for sure is ended, the rest goes on.
-// change is held.
+// adopt judges connections that are older than the policy: what it refuses for sure is ended, the rest goes on. Those
+// that conntrack knows, as other rules asked it before, are left to cut. change is held.
 func (d *Daemon) adopt(ctx context.Context, list []connection) {
 	if len(list) == 0 {
 		return
+	}
+	tracked, err := d.table.Connections(ctx)
+	if err != nil {
+		d.cannotAdopt(err)
+		return
+	}
+	known := map[enforce.Tuple]bool{}
+	for _, c := range tracked {
+		known[c.Original], known[c.Reply] = true, true
 	}
 	p := d.force.Load().policy
 	now := time.Now()
 	var kept []enforce.Tuple
 	ended := 0
 	for _, c := range list {
+		if known[c.tuple] {
+			continue
+		}
 		why, sure := p.Refused(c.flow(now))
 		if !sure {
 			kept = append(kept, c.tuple)
@@ -78,7 +90,9 @@ func (d *Daemon) adopt(ctx context.Context, list []connection) {
 	if err := d.table.Keep(ctx, kept); err != nil {
 		d.cannotAdopt(err)
 	}
-	d.log.Info("connections that were open before are judged", "kept", len(kept), "cut", ended)
+	if len(kept)+ended > 0 {
+		d.log.Info("connections that were open before are judged", "kept", len(kept), "cut", ended)
+	}
 }
 
 // flow is what is known of the connection. Its time is now: what counts is whether it may be open.

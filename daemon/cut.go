@@ -20,7 +20,7 @@ func (d *Daemon) cut(ctx context.Context, now time.Time) {
 		err = d.cutRefused(ctx, now)
 	}
 	if err != nil {
-		d.log.Error("open connections not judged by the new policy", "error", err)
+		d.log.Error("open connections not judged by the policy in force", "error", err)
 		d.faults.set(uncut, "connections that the policy forbids may go on: "+err.Error(), "pfw reload tries again; a reboot ends them")
 		return
 	}
@@ -28,56 +28,121 @@ func (d *Daemon) cut(ctx context.Context, now time.Time) {
 }
 
 func (d *Daemon) cutRefused(ctx context.Context, now time.Time) error {
-	p := d.force.Load().policy
-	list, err := d.table.Connections(ctx)
+	tracked, kept, err := d.connections(ctx)
 	if err != nil {
 		return err
 	}
-	var refused []enforce.Connection
-	var why []policy.Decision
-	for _, c := range list {
-		if c.Direction == 0 {
-			continue
-		}
+	p := d.force.Load().policy
+	var sockets map[ends]procs.Socket
+	end := func(c *enforce.Connection) (refused bool, err error) {
 		f := c.Flow()
 		f.Time = policy.Known(now)
-		if decision, sure := p.Refused(f); sure {
-			refused, why = append(refused, c), append(why, decision)
+		why, sure := p.Refused(f)
+		if c.Direction == 0 || !sure {
+			return false, nil
 		}
-	}
-	if len(refused) == 0 {
-		return nil
-	}
-	if err := d.table.Cut(ctx, refused); err != nil {
-		return err
-	}
-	sockets, err := procs.Sockets()
-	if err != nil {
-		return err
-	}
-	byEnds := map[ends]procs.Socket{}
-	for _, s := range sockets {
-		if !s.Listening() {
-			byEnds[ends{s.Protocol, s.Local, s.Remote}] = s
+		if sockets == nil {
+			if sockets, err = connected(); err != nil {
+				return false, err
+			}
 		}
-	}
-	for i, c := range refused {
-		d.audit.Append(cutEntry(c.Tuple, c.Direction, c.ICMPType, why[i]))
-		if s, ok := byEnds[localEnds(&c)]; ok {
-			// Its packets are dropped already: this only spares both ends a long wait.
+		// First, so that its reset still reaches the other end, which else would wait for long.
+		if s, ok := sockets[localEnds(c)]; ok {
 			if err := procs.Destroy(s); err != nil {
 				d.log.Warn("socket of a connection that was cut stays open", "error", err)
 			}
 		}
+		d.audit.Append(cutEntry(c.Tuple, c.Direction, c.ICMPType, why))
+		return true, nil
 	}
-	d.log.Info("open connections cut, as the policy forbids them", "connections", len(refused))
+
+	var cut []enforce.Connection
+	var unkept []enforce.Tuple
+	for i := range tracked {
+		refused, err := end(&tracked[i])
+		if err != nil {
+			return err
+		}
+		if refused {
+			cut = append(cut, tracked[i])
+			unkept = append(unkept, tracked[i].Tuple)
+		}
+	}
+	idle := 0
+	for i := range kept {
+		refused, err := end(&kept[i])
+		if err != nil {
+			return err
+		}
+		if refused {
+			unkept = append(unkept, kept[i].Tuple)
+			idle++
+		}
+	}
+	if len(unkept) == 0 {
+		return nil
+	}
+	if err := d.table.Unkeep(ctx, unkept); err != nil {
+		return err
+	}
+	if err := d.table.Cut(ctx, cut); err != nil {
+		return err
+	}
+	d.log.Info("open connections cut, as the policy forbids them", "connections", len(cut)+idle)
 	return nil
+}
+
+// connections lists those that conntrack knows, and those that are older than pfwd's first start and that it does not.
+func (d *Daemon) connections(ctx context.Context) (tracked, kept []enforce.Connection, err error) {
+	if tracked, err = d.table.Connections(ctx); err != nil {
+		return nil, nil, err
+	}
+	older, err := d.table.Kept(ctx)
+	if err != nil || len(older) == 0 {
+		return tracked, nil, err
+	}
+	own, err := localAddresses()
+	if err != nil {
+		return nil, nil, err
+	}
+	unknown := map[enforce.Tuple]bool{}
+	for _, t := range older {
+		unknown[t] = true
+	}
+	for i := range tracked {
+		c := &tracked[i]
+		if back := c.Tuple.Reversed(); unknown[back] {
+			// The first packet that conntrack saw was an answer.
+			c.Tuple, c.Direction = back, own.direction(back)
+			c.Original, c.Reply = c.Reply, c.Original
+		}
+		delete(unknown, c.Tuple)
+	}
+	for t := range unknown {
+		kept = append(kept, enforce.Connection{Tuple: t, Direction: own.direction(t), Original: t, Reply: t.Reversed()})
+	}
+	return tracked, kept, nil
 }
 
 // ends names a connection by its socket on this machine.
 type ends struct {
 	protocol      procs.Protocol
 	local, remote netip.AddrPort
+}
+
+// connected lists the sockets that have another end.
+func connected() (map[ends]procs.Socket, error) {
+	sockets, err := procs.Sockets()
+	if err != nil {
+		return nil, err
+	}
+	out := map[ends]procs.Socket{}
+	for _, s := range sockets {
+		if !s.Listening() {
+			out[ends{s.Protocol, s.Local, s.Remote}] = s
+		}
+	}
+	return out, nil
 }
 
 // localEnds gives what the socket of a connection shows, which knows nothing of address translation on its way.

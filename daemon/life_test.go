@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"slices"
@@ -34,6 +35,21 @@ port = 80
 `
 	bad = "[default]\ninbound = \"drop\"\n"
 )
+
+// shortly is how long a test waits for what must not come.
+const shortly = 1500 * time.Millisecond
+
+// rule is a rule on a port of TCP.
+func rule(name, action, direction string, port int) string {
+	return fmt.Sprintf("\n[[rule]]\nname = %q\naction = %q\ndirection = %q\nprotocol = \"tcp\"\nport = %d\n", name, action, direction, port)
+}
+
+func reload(t *testing.T, d *hosts.Daemon) {
+	t.Helper()
+	if err := d.Reload(); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // table is what nft shows of the table, "" where there is none.
 func table(t *testing.T, h *hosts.Host) string {

@@ -1,0 +1,110 @@
+package daemon
+
+import (
+	"testing"
+
+	"pfw/e2e/hosts"
+)
+
+const outward = blockAll + `
+[[rule]]
+name = "no-eighty"
+action = "reject"
+direction = "out"
+protocol = "tcp"
+port = 80
+severity = "high"
+`
+
+// stream opens a TCP connection with data going both ways.
+func stream(t *testing.T, from, to *hosts.Host, address string) *hosts.Stream {
+	t.Helper()
+	s, err := hosts.OpenStream(from, to, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := s.Alive(limit); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func isCut(rule, direction string, port uint16) func(hosts.Entry) bool {
+	return func(e hosts.Entry) bool {
+		return e.EventType == "cut" && e.PFW.Rule == rule && e.Direction == direction && e.DestPort == port && e.CommunityID != ""
+	}
+}
+
+func TestReloadCutsWhatIsForbiddenAndNothingElse(t *testing.T) {
+	local, remote := hosts.Pair(t)
+	d := hosts.Run(t, local, web+rule("ssh", "allow", "in", 22))
+	in := stream(t, remote, local, "192.0.2.10:80")
+	out := stream(t, local, remote, "192.0.2.7:80")
+	stays := stream(t, remote, local, "[2001:db8::10]:22")
+
+	edit(t, d, outward+rule("web", "allow", "in", 80)+rule("ssh", "allow", "in", 22))
+	reload(t, d)
+	if out.Alive(shortly) == nil {
+		t.Error("the connection out goes on")
+	}
+	if err := in.Alive(limit); err != nil {
+		t.Errorf("the connection in is cut, too: %v", err)
+	}
+	if _, err := d.WaitEntry(limit, isCut("no-eighty", "out", 80)); err != nil {
+		t.Error(err)
+	}
+
+	edit(t, d, blockAll+rule("ssh", "allow", "in", 22))
+	reload(t, d)
+	if in.Alive(shortly) == nil {
+		t.Error("the connection in goes on")
+	}
+	if _, err := d.WaitEntry(limit, isCut("default", "in", 80)); err != nil {
+		t.Error(err)
+	}
+	if err := stays.Alive(limit); err != nil {
+		t.Errorf("what is allowed is cut: %v", err)
+	}
+}
+
+func TestFirstStartKeepsWhatIsAllowed(t *testing.T) {
+	local, remote := hosts.Pair(t)
+	out := stream(t, local, remote, "192.0.2.7:443")
+	in := stream(t, remote, local, "192.0.2.10:22")
+	forbidden := stream(t, remote, local, "192.0.2.10:80")
+	d := hosts.Run(t, local, blockAll+rule("ssh", "allow", "in", 22))
+	if err := out.Alive(limit); err != nil {
+		t.Errorf("a connection out that is allowed: %v", err)
+	}
+	if err := in.Alive(limit); err != nil {
+		t.Errorf("a connection in that is allowed: %v", err)
+	}
+	if forbidden.Alive(shortly) == nil {
+		t.Error("a connection that is forbidden goes on")
+	}
+	if _, err := d.WaitEntry(limit, isCut("default", "in", 80)); err != nil {
+		t.Error(err)
+	}
+
+	// Conntrack has learned of them from packets of either way; a reload judges them by the way they were opened.
+	reload(t, d)
+	if err := out.Alive(limit); err != nil {
+		t.Errorf("after a reload, a connection out that is allowed: %v", err)
+	}
+	if err := in.Alive(limit); err != nil {
+		t.Errorf("after a reload, a connection in that is allowed: %v", err)
+	}
+	edit(t, d, blockAll)
+	reload(t, d)
+	if in.Alive(shortly) == nil {
+		t.Error("after a reload that forbids it, a connection in goes on")
+	}
+	if err := out.Alive(limit); err != nil {
+		t.Errorf("after a reload, a connection out that is still allowed: %v", err)
+	}
+}
