@@ -36,8 +36,8 @@ type account struct {
 	gone, kernel reading
 	// atTick is what had been sent to the log at the latest tick, before at the tick before.
 	atTick, before int64
-	// entered is how many packets entries stand for.
-	entered int64
+	// entered is how many packets entries stand for, enteredBefore what it was at the latest tick.
+	entered, enteredBefore int64
 	// over is how many packets over the log cap are among entered.
 	over int64
 	// exempt is how many packets need no entry, as nobody can know what became of them.
@@ -192,9 +192,12 @@ func (a *accounts) due(now time.Time, quiet bool, certain int64) []audit.Entry {
 			certain -= n
 			acc.lostSince = time.Time{}
 		}
+		// What was entered by the last tick has been counted by now, unless somebody deleted the counter meanwhile.
+		if surplus := acc.enteredBefore - (acc.total().Sent + acc.over - acc.exempt); surplus > 0 {
+			acc.exempt -= surplus
+		}
+		acc.enteredBefore = acc.entered
 		if quiet && still {
-			// More entries than the counters knew when somebody deleted them.
-			acc.exempt += min(0, acc.missing(acc.before))
 			acc.unsettled = acc.missing(acc.before) != 0
 		}
 	}
