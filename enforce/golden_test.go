@@ -95,7 +95,7 @@ func blocks(t testing.TB, h *hosts.Host) []string {
 	t.Helper()
 	text := list(t, h)
 	text = regexp.MustCompile(` # progname .*`).ReplaceAllString(text, "")
-	text = regexp.MustCompile(`(?m)^\tflags owner\n`).ReplaceAllString(text, "")
+	text = regexp.MustCompile(`(?m)^\tflags .*\n\n?`).ReplaceAllString(text, "")
 	text = strings.TrimSuffix(strings.TrimPrefix(text, "table inet pfw {\n"), "}\n")
 	var out []string
 	for _, b := range strings.Split(text, "\n\t}\n") {

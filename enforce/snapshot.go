@@ -22,8 +22,7 @@ type snapshot struct {
 	Chains     map[string]chainState `json:"chains"`
 	Sets       map[string]setState   `json:"sets"`
 
-	owned    bool
-	persists bool
+	asleep   bool
 	counters map[string]Counter
 }
 
@@ -84,8 +83,7 @@ func (s *socket) readOnce(counts func(set string) int) (*snapshot, error) {
 	if table == nil || err != nil {
 		return nil, err
 	}
-	got.owned = table.Flags&nftables.TableFlagOwner != 0 && table.Owner == s.nl.PID()
-	got.persists = table.Flags&nftables.TableFlagPersist != 0
+	got.asleep = table.Flags&nftables.TableFlagDormant != 0
 	for _, part := range []func(*snapshot) error{
 		s.readChains, s.readRules, s.readCounters,
 		func(got *snapshot) error { return s.readSets(got, counts) },

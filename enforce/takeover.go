@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/google/nftables"
 )
 
 // Takeover looks whether there is a table of an earlier process and, where there is, makes it this process's own and tells
@@ -39,6 +41,8 @@ func (t *Table) Takeover(ctx context.Context) (found bool, tampered []string, er
 	if err != nil {
 		return true, nil, err
 	}
+	// Adopting woke it.
+	got.asleep = table.Flags&nftables.TableFlagDormant != 0
 	if was == nil {
 		return true, []string{"there is no record of what was left in force"}, nil
 	}
@@ -90,6 +94,9 @@ func (t *Table) Verify(ctx context.Context) ([]string, error) {
 func differences(was, is *snapshot) []string {
 	var out []string
 	say := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
+	if is.asleep {
+		say("table inet %s: is asleep (flags dormant)", tableName)
+	}
 	for _, name := range slices.Sorted(maps.Keys(was.Chains)) {
 		a, b := was.Chains[name], is.Chains[name]
 		_, there := is.Chains[name]
