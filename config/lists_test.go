@@ -224,3 +224,19 @@ func FuzzListFile(f *testing.F) {
 		}
 	})
 }
+
+// pfwd --config etc/firewall.toml names a file beneath the working directory.
+func TestRelativePathIsNoLink(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	if err := os.MkdirAll("etc", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("etc/firewall.toml", []byte("bad = 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Load("etc/firewall.toml", Options{Control: true})
+	if err == nil || !strings.Contains(err.Error(), `unknown key "bad"`) {
+		t.Error(err)
+	}
+}

@@ -42,13 +42,13 @@ func (disk) ReadFile(path string) ([]byte, error) {
 }
 
 func (disk) ReadBeneath(path string, directories []string) ([]byte, error) {
-	real, err := filepath.EvalSymlinks(path)
+	real, err := resolve(path)
 	if err != nil {
 		return nil, err
 	}
 	for _, d := range directories {
 		// A directory that is not there has no file beneath it.
-		home, err := filepath.EvalSymlinks(d)
+		home, err := resolve(d)
 		if err != nil {
 			continue
 		}
@@ -59,6 +59,15 @@ func (disk) ReadBeneath(path string, directories []string) ([]byte, error) {
 		return readBeneath(home, rest)
 	}
 	return nil, &os.PathError{Op: "open", Path: path, Err: ErrOutside}
+}
+
+// resolve makes paths comparable: absolute, and without symbolic links.
+func resolve(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(path)
 }
 
 // readBeneath opens through os.Root, which no link that is put in the way after the check above leads out of.
