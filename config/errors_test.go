@@ -47,6 +47,18 @@ func TestMistakesOfARule(t *testing.T) {
 		{"in", "protocol = \"icmp\"\nport = 22", `6:8: rule "a": port: protocol icmp has no ports, so the rule can never match`, "tcp, udp"},
 		{"in", "protocol = [\"tcp\", \"gre\"]\nsource_port = 22", `6:15: rule "a": source_port: protocol gre has no ports, so the rule can never match`, ""},
 
+		{"in", "port = 22\nprotocol = \"icmp\"\nicmp_type = 8", `7:1: rule "a": icmp_type: port and icmp_type cannot both hold`, "two rules"},
+		{"in", "source_port = 22\nicmp_type = 8", `6:1: rule "a": icmp_type: source_port and icmp_type cannot both hold`, "two rules"},
+		{"in", "protocol = \"x\"\nport = \"shs\"", `6:8: rule "a": port: unknown service "shs"`, `"ssh"`},
+		{"in", "protocol = \"x\"\nicmp_type = [8, \"echo\"]", `6:17: rule "a": icmp_type: unknown icmp type "echo"`, ""},
+		{"in", "protocol = \"tcp\"\nicmp_type = true", `6:13: rule "a": icmp_type: the name or number of an icmp type is wanted here, not a boolean`, ""},
+		{"out", `user = [1.5]`, `5:9: rule "a": user: a name or number is wanted here, not a number with a fraction`, ""},
+		{"out", `user = { a = 1 }`, `5:8: rule "a": user: a name or number is wanted here, not a table`, ""},
+		{"in", `comment = ["a"]`, `5:11: rule "a": comment: text is wanted here, not a list`, "without brackets"},
+		{"in", `schedule.days.x = "mon"`, `5:10: rule "a": schedule.days: a day is wanted here, not a table`, ""},
+		{"in", "schedule = { days = [5] }", `5:22: rule "a": schedule.days: a day is wanted here, not a number`, ""},
+		{"in", "log = true\nlog.x = 1", `6:1: rule "a": log: "log" is a boolean already (line 5)`, ""},
+		{"in", "until = 2027-01-01T00:00:00\n[rule.until]", `6:7: [rule.until]: "until" is a date and time already (line 5)`, ""},
 		{"in", `icmp_type = "echo-request"`, `5:1: rule "a": icmp_type: icmp_type needs protocol icmp or icmpv6`, "protocol"},
 		{"in", "protocol = [\"icmp\", \"tcp\"]\nicmp_type = 8", `6:1: rule "a": icmp_type: protocol tcp has no icmp types`, ""},
 		{"in", "protocol = [\"icmp\", \"icmpv6\"]\nicmp_type = 8", `6:13: rule "a": icmp_type: icmp type 8 means one thing in icmp and another in icmpv6`, "name"},
@@ -191,6 +203,10 @@ func TestMistakesOfAFile(t *testing.T) {
 		{"[[expect]]\npacket = \"in tcp -> :22\"\nverdict = \"block\"\nrule = \"defualt\"", `4:8: [[expect]] rule: unknown rule "defualt"`, `"default"`},
 		{"[[expect]]\npackets = \"in tcp -> :22\"", `2:1: [[expect]] packets: unknown key "packets"`, `"packet"`},
 
+		{"\xef\xbb\xbfx = 5", `1:1: x: unknown key "x"`, ""},
+		{"[log]\r\nx = 5\r\n", `2:1: [log] x: unknown key "x"`, ""},
+		{"rule = [5]", `1:9: rule: a table is wanted here, not a number`, "[[rule]]"},
+		{"[list.\"\u202e\"]\nentries = []", `1:7: [list.\u202e]: list name "\u202e": a name is 1 to 48 letters, digits, '.', '_' and '-', and starts with a letter or digit`, ""},
 		{"action = allow", `1:10: not valid TOML: unexpected character U+0061 'a' at start of value`, `"allow"`},
 		{"a = \"x", `1:7: not valid TOML: basic strings cannot have new lines`, "quotation mark"},
 		{"a = 1\nb = 2026-02-30T00:00:00", `2:5: not valid TOML: invalid datetime: "2026-02-30T00:00:00"`, ""},
@@ -213,6 +229,30 @@ func TestMistakesOfAFile(t *testing.T) {
 		} else if !strings.Contains(all[i].Hint, c.hint) {
 			t.Errorf("%s: hint %q, want %s in it", c.text, all[i].Hint, c.hint)
 		}
+	}
+}
+
+func TestHintsForTextThatIsNoTOML(t *testing.T) {
+	for text, want := range map[string]string{
+		`action = allow`: `put it in quotation marks: "allow"`, `remote = 10.0.0.0/8 # x`: `put it in quotation marks: "10.0.0.0/8"`,
+		`port = 80-90`: `put it in quotation marks: "80-90"`, `port = [ssh, 22]`: "put text in quotation marks", `port = [22 23]`: "comma",
+		`port = 22, 23`: "[22, 80]", `port = "22", "23"`: `["ssh", "http"]`, `enabled = Yes`: "write true or false", `x = "a\qb"`: "backslash",
+		`x = `: "write a value", `x = "a`: "quotation mark is missing", `= 5`: "write a key", `name: "x"`: "equals sign", `[[rule]`: "header",
+		"x = [1,\ny": "closed", "x = [1\ny = 2": "closed",
+	} {
+		p := refused(t, text).Problems
+		if len(p) != 1 || !strings.Contains(p[0].Hint, want) {
+			t.Errorf("%s: %v: hint %q, want %q", text, p, p[0].Hint, want)
+		}
+	}
+}
+
+func TestLongLinesAreCut(t *testing.T) {
+	p := refused(t, "x = ["+strings.Repeat("1, ", 10000)+"] # end\n").Problems[0]
+	p.Column = 15000
+	lines := strings.Split(p.Text(), "\n")
+	if n := len([]rune(lines[1])); n > 4+shown+2 || len(lines[2]) > n || !strings.HasPrefix(lines[1], "    …") || !strings.HasSuffix(lines[1], "…") {
+		t.Errorf("%d characters:\n%s", n, p.Text())
 	}
 }
 

@@ -24,6 +24,8 @@ type file struct {
 // parse reads a rule file's text. What is wrong with it as TOML is in the file's problems; root is nil where nothing
 // can be said beyond that.
 func parse(name string, text []byte) *file {
+	// Some editors begin a file with a byte order mark, which is no character of its first line.
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 	f := &file{name: name, text: text}
 	for i, c := range text {
 		if c == '\n' {
