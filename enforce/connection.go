@@ -101,7 +101,8 @@ func connectionOf(f *conntrack.Flow) Connection {
 	c := Connection{
 		Original: tupleOf(f.TupleOrig), Reply: tupleOf(f.TupleReply),
 		ICMPType: f.TupleOrig.Proto.ICMPType,
-		entry:    conntrack.Flow{TupleOrig: f.TupleOrig, ID: f.ID, Zone: f.Zone},
+		// The library takes an entry without its reply for IPv4.
+		entry: conntrack.Flow{TupleOrig: f.TupleOrig, TupleReply: f.TupleReply, ID: f.ID, Zone: f.Zone},
 	}
 	c.Tuple = Tuple{c.Original.Protocol, c.Original.Source, c.Reply.Source}
 	return c
