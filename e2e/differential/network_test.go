@@ -139,7 +139,17 @@ func (n *network) lay() error {
 			}
 		}
 	})
+	n.wide = manyUsers(n.t)
+	return errors.Join(errs...)
+}
+
+// manyUsers tells whether a thread of ours may be any user: in a user namespace of
+// an ordinary user there is only root.
+func manyUsers(t testing.TB) bool {
+	t.Helper()
 	ids, err := os.ReadFile("/proc/self/uid_map")
-	n.wide = !strings.HasSuffix(strings.TrimSpace(string(ids)), " 1")
-	return errors.Join(append(errs, err)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return !strings.HasSuffix(strings.TrimSpace(string(ids)), " 1")
 }
