@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"syscall"
 	"time"
@@ -33,10 +34,7 @@ func (d *Daemon) wait(ctx context.Context, signals <-chan os.Signal) error {
 
 // stop turns the firewall off, or leaves it to a successor, as whoever stops pfwd wants.
 func (d *Daemon) stop(ctx context.Context) error {
-	reason, err := systemd.WhyStopping(ctx)
-	if err != nil {
-		d.log.Warn("why pfwd is to stop is not known", "error", err)
-	}
+	reason, unknown := systemd.WhyStopping(ctx)
 	d.notified(d.notify.Stopping())
 	d.change.Lock()
 	defer d.change.Unlock()
@@ -53,7 +51,7 @@ func (d *Daemon) stop(ctx context.Context) error {
 		d.log.Warn("the firewall is off: table inet pfw is removed")
 		d.notified(d.notify.Status("the firewall is off"))
 	} else {
-		d.log.Info("the policy stays in force without pfwd; to turn it off: systemctl stop pfwd; nft delete table inet pfw", "reason", reason)
+		d.log.Info(leaving(reason, unknown))
 		d.notified(d.notify.Status("the policy stays in force"))
 	}
 	// What the kernel holds of its log is handed over within moments; then the accounts are even.
@@ -65,6 +63,23 @@ func (d *Daemon) stop(ctx context.Context) error {
 		return d.ledgers.end()
 	}
 	return nil
+}
+
+// leaving says why the firewall stays on without pfwd; unknown is why the reason is not known.
+func leaving(reason systemd.Reason, unknown error) string {
+	const stays = "the policy stays in force "
+	switch reason {
+	case systemd.Restart:
+		return stays + "until the next pfwd takes it over"
+	case systemd.Shutdown:
+		return stays + "while the machine goes down"
+	case systemd.Unknown:
+		// The ordinary case at a shutdown, as the system bus ends along with everything else.
+		return fmt.Sprintf(stays+"as systemd does not say why pfwd is to stop, as when the machine goes down (%v); "+
+			"to turn it off: systemctl stop pfwd; nft delete table inet pfw", unknown)
+	default:
+		panic("daemon: leave the policy in force for reason " + reason.String())
+	}
 }
 
 // tick takes down what the kernel counts, for the last time.

@@ -53,13 +53,8 @@ func (d *Daemon) restoreAccounts(auditFile string, counts map[accountKey]reading
 	}
 	inFile, lost := d.accounts.restore(time.Now(), saved, beyond, counts)
 	d.ledgers.begin(auditFile != "", inFile)
-	var sum uint64
 	for _, e := range lost {
 		d.audit.Append(e)
-		sum += e.PFW.Count
-	}
-	if sum > 0 {
-		d.log.Warn("packets were logged while no pfwd ran", "packets", sum, "since", saved.Saved.Format(time.DateTime))
 	}
 }
 
