@@ -10,8 +10,9 @@ import (
 )
 
 func (a *app) reload() *cobra.Command {
-	return &cobra.Command{
-		Use:   "reload",
+	var quiet bool
+	cmd := &cobra.Command{
+		Use:   "reload [--quiet]",
 		Short: "Put the rule file in force, and wait for the outcome",
 		Long: "Have pfwd check its rule file and put it in force in one step. A file that is not valid changes nothing.\n" +
 			"Exit status: 0 in force, 4 the file is not valid, 5 one of its expectations does not hold.",
@@ -21,11 +22,18 @@ func (a *app) reload() *cobra.Command {
 			ctx, cancel := context.WithTimeout(cmd.Context(), reloadTime)
 			defer cancel()
 			v, err := a.client().Reload(ctx)
-			if err != nil {
+			switch {
+			case err != nil && quiet:
+				if code, _ := a.judge(err); code == exitInvalid || code == exitExpectation {
+					return &notValid{code}
+				}
 				return err
-			}
-			if a.json {
+			case err != nil:
+				return err
+			case a.json:
 				return a.answer(v)
+			case quiet:
+				return nil
 			}
 			a.warnings(v.Warnings)
 			s, err := a.client().Status(ctx)
@@ -39,4 +47,6 @@ func (a *app) reload() *cobra.Command {
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&quiet, "quiet", false, "leave it to pfwd's log to tell how it went")
+	return cmd
 }
