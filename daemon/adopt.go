@@ -18,8 +18,19 @@ type connection struct {
 	direction policy.Direction
 }
 
-// openConnections lists the sockets that are connected to other machines.
-func (d *Daemon) openConnections() []connection {
+// openConnections lists the sockets that are connected to other machines, but for those that conntrack knows as other
+// rules ask it: these are left to cut. It must be asked before the first rule is there, from when on conntrack learns of
+// connections by whichever packet comes first.
+func (d *Daemon) openConnections(ctx context.Context) []connection {
+	tracked, err := d.table.Connections(ctx)
+	if err != nil {
+		d.cannotAdopt(err)
+		return nil
+	}
+	known := map[enforce.Tuple]bool{}
+	for _, c := range tracked {
+		known[c.Original], known[c.Reply] = true, true
+	}
 	sockets, err := procs.Sockets()
 	if err != nil {
 		d.cannotAdopt(err)
@@ -43,7 +54,9 @@ func (d *Daemon) openConnections() []connection {
 			c.direction = policy.In
 			c.tuple.Source, c.tuple.Destination = s.Remote, s.Local
 		}
-		out = append(out, c)
+		if !known[c.tuple] {
+			out = append(out, c)
+		}
 	}
 	return out
 }
@@ -52,29 +65,17 @@ func (d *Daemon) cannotAdopt(err error) {
 	d.log.Warn("connections that were open before are not judged; those that conntrack does not know may break", "error", err)
 }
 
-// adopt judges connections that are older than the policy: what it refuses for sure is ended, the rest goes on. Those
-// that conntrack knows, as other rules asked it before, are left to cut. change is held.
+// adopt judges connections that are older than the policy: what it refuses for sure is ended, the rest goes on. change
+// is held.
 func (d *Daemon) adopt(ctx context.Context, list []connection) {
 	if len(list) == 0 {
 		return
-	}
-	tracked, err := d.table.Connections(ctx)
-	if err != nil {
-		d.cannotAdopt(err)
-		return
-	}
-	known := map[enforce.Tuple]bool{}
-	for _, c := range tracked {
-		known[c.Original], known[c.Reply] = true, true
 	}
 	p := d.force.Load().policy
 	now := time.Now()
 	var kept []enforce.Tuple
 	ended := 0
 	for _, c := range list {
-		if known[c.tuple] {
-			continue
-		}
 		why, sure := p.Refused(c.flow(now))
 		if !sure {
 			kept = append(kept, c.tuple)

@@ -77,6 +77,9 @@ func TestFirstStartKeepsWhatIsAllowed(t *testing.T) {
 	out := stream(t, local, remote, "192.0.2.7:443")
 	in := stream(t, remote, local, "192.0.2.10:22")
 	forbidden := stream(t, remote, local, "192.0.2.10:80")
+	// Who accepted them is known by who listens.
+	listen(t, local, "192.0.2.10:22")
+	listen(t, local, "192.0.2.10:80")
 	d := hosts.Run(t, local, blockAll+rule("ssh", "allow", "in", 22))
 	if err := out.Alive(limit); err != nil {
 		t.Errorf("a connection out that is allowed: %v", err)

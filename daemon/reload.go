@@ -46,7 +46,7 @@ func (d *Daemon) reload(ctx context.Context, control bool) (api.Outcome, error) 
 	d.ledgers.save()
 	d.cut(ctx, time.Now())
 	d.warn(ctx)
-	return api.Outcome{Generation: f.generation, State: d.state(), Warnings: f.warnings}, nil
+	return api.Outcome{Generation: f.generation, State: d.state(), Rules: f.rules(), Warnings: f.warnings}, nil
 }
 
 // refused tells of a rule file that was not taken.
@@ -93,7 +93,7 @@ func (d *Daemon) putFirst(ctx context.Context, l *loaded, found bool) error {
 	var before []connection
 	if !found {
 		// Before the first rule, as the judgement is on what was open by then.
-		before = d.openConnections()
+		before = d.openConnections(ctx)
 	}
 	if err := d.put(ctx, l); err != nil {
 		return err

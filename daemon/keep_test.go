@@ -1,0 +1,194 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"pfw/daemon/api"
+	"pfw/e2e/hosts"
+)
+
+// here runs a daemon in this process, whose network namespace is the test's own, without an owner of the table, as
+// kernels before 6.9 have it. It ends with the test.
+func here(t *testing.T, config string) (client *api.Client, auditFile string) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "pfw-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	auditFile = filepath.Join(dir, "audit.jsonl")
+	path := filepath.Join(dir, "firewall.toml")
+	config = strings.Replace(config, "[log]\n", fmt.Sprintf("[log]\nfile = %q\n", auditFile), 1)
+	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- Run(ctx, Options{Config: path, RuntimeDir: dir, StateDir: dir, Version: "test",
+			Log: slog.New(slog.NewTextHandler(t.Output(), nil)), WithoutOwner: true})
+	}()
+	client = api.NewClient(filepath.Join(dir, "control.sock"))
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	for deadline := time.Now().Add(limit); ; time.Sleep(5 * time.Millisecond) {
+		_, err := client.Status(t.Context())
+		if err == nil {
+			return client, auditFile
+		}
+		select {
+		case err := <-ended:
+			ended <- nil
+			t.Fatal(err)
+		default:
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+}
+
+func nftHere(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.Command("nft", args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("nft %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// eventually waits for something that is to come within a time.
+func eventually(t *testing.T, what string, within time.Duration, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(within); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within %s", what, within)
+		}
+	}
+}
+
+func TestTableThatOthersChangeIsRestored(t *testing.T) {
+	client, auditFile := here(t, telnet)
+	whole := rules(nftHere(t, "list", "table", "inet", "pfw"))
+	for _, c := range []struct{ name, command, what string }{
+		{"rules are flushed", "flush table inet pfw", "chain"},
+		{"a rule is added", "insert rule inet pfw input accept", "chain input"},
+		{"the table is deleted", "delete table inet pfw", "is gone"},
+	} {
+		nftHere(t, strings.Fields(c.command)...)
+		eventually(t, c.name+": the table is as it was", 3*time.Second, func() bool {
+			out, err := exec.Command("nft", "list", "table", "inet", "pfw").CombinedOutput()
+			return err == nil && rules(string(out)) == whole
+		})
+		eventually(t, c.name+": an entry tells of it", 3*time.Second, func() bool {
+			text, err := os.ReadFile(auditFile)
+			return err == nil && strings.Contains(string(text), `"tamper"`) && strings.Contains(string(text), c.what)
+		})
+	}
+	s, err := client.Status(t.Context())
+	if err != nil || s.State != api.Degraded || len(s.Faults) != 1 || s.Faults[0].Remedy == "" {
+		t.Errorf("%v %+v", err, s)
+	}
+	// Somebody else's table is nobody's business.
+	before, err := os.ReadFile(auditFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nftHere(t, "add", "table", "inet", "other")
+	defer nftHere(t, "delete", "table", "inet", "other")
+	time.Sleep(3 * watchTime)
+	if after, err := os.ReadFile(auditFile); err != nil || string(after) != string(before) {
+		t.Errorf("%v; entries about another table: %s", err, after[len(before):])
+	}
+}
+
+func TestOpenConnectionsAreJudgedAtTheEdgeOfUntil(t *testing.T) {
+	local, remote := hosts.Pair(t)
+	end := time.Now().Add(4 * time.Second).Truncate(time.Second).Add(time.Second)
+	d := hosts.Run(t, local, blockAll+rule("for-now", "allow", "in", 80)+"until = "+end.Format("2006-01-02T15:04:05Z07:00")+"\n")
+	s := stream(t, remote, local, "192.0.2.10:80")
+	e, err := d.WaitEntry(time.Until(end)+limit, isCut("default", "in", 80))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if time.Now().Before(end) {
+		t.Errorf("cut before its time: %s", e.Line)
+	}
+	if s.Alive(shortly) == nil {
+		t.Error("it goes on")
+	}
+	listen(t, local, ":81")
+	if connects(t, remote, "192.0.2.10:80") {
+		t.Error("it can be opened again")
+	}
+}
+
+func TestWatchdogIsFed(t *testing.T) {
+	d := hosts.Prepare(t, hosts.New(t, "local"), telnet)
+	d.Env = []string{"WATCHDOG_USEC=600000"}
+	start(t, d)
+	count := func() (n int) {
+		for _, notice := range d.Notices() {
+			if notice == "WATCHDOG=1" {
+				n++
+			}
+		}
+		return n
+	}
+	eventually(t, "three times", 5*time.Second, func() bool { return count() >= 3 })
+}
+
+func TestPeopleWhoCouldNotComeInAgainAreWarned(t *testing.T) {
+	// The server is this process.
+	name, err := os.ReadFile("/proc/self/comm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rename := func(name string) {
+		if err := os.WriteFile("/proc/self/comm", []byte(strings.TrimSpace(name)), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rename("sshd")
+	defer rename(string(name))
+	local, remote := hosts.Pair(t)
+	stream(t, remote, local, "192.0.2.10:22")
+	listen(t, local, "192.0.2.10:22")
+	d := hosts.Run(t, local, blockAll+rule("ssh", "allow", "in", 22))
+	if text := stderr(t, d); strings.Contains(text, "ssh") && strings.Contains(text, "could not log in again") {
+		t.Errorf("warned without a reason:\n%s", text)
+	}
+	// Refused by an interface's rule, so by nothing that is sure of a connection whose interface is not known.
+	edit(t, d, blockAll+rule("no-ssh", "block", "in", 22)+"interface = \"eth0\"\n"+rule("ssh", "allow", "in", 22))
+	reload(t, d)
+	eventually(t, "warned", limit, func() bool { return strings.Contains(stderr(t, d), "could not log in again from=192.0.2.7") })
+	s, err := d.Pfw("status")
+	if err != nil || !strings.Contains(s, "192.0.2.7") {
+		t.Errorf("%v\n%s", err, s)
+	}
+}
+
+func TestOtherTablesAreTold(t *testing.T) {
+	local := hosts.New(t, "local")
+	nft(t, local, "add table inet other; add chain inet other in { type filter hook input priority 0; policy drop; }")
+	d := hosts.Run(t, local, telnet)
+	eventually(t, "told in the log", limit, func() bool { return strings.Contains(stderr(t, d), "table inet other") })
+	eventually(t, "told by pfw status", limit, func() bool {
+		s, err := d.Pfw("status", "--json")
+		return err == nil && strings.Contains(s, "table inet other")
+	})
+}
