@@ -248,11 +248,25 @@ func TestHintsForTextThatIsNoTOML(t *testing.T) {
 }
 
 func TestLongLinesAreCut(t *testing.T) {
-	p := refused(t, "x = ["+strings.Repeat("1, ", 10000)+"] # end\n").Problems[0]
-	p.Column = 15000
+	p := refused(t, "[list.x]\nentries = ["+strings.Repeat("\"10.0.0.1\", ", 1000)+"\"ü\", "+strings.Repeat("\"10.0.0.1\", ", 1000)+"]\n").Problems[0]
 	lines := strings.Split(p.Text(), "\n")
-	if n := len([]rune(lines[1])); n > 4+shown+2 || len(lines[2]) > n || !strings.HasPrefix(lines[1], "    …") || !strings.HasSuffix(lines[1], "…") {
-		t.Errorf("%d characters:\n%s", n, p.Text())
+	text, caret := []rune(lines[1]), len(lines[2])-1
+	if len(text) > 4+shown+2 || string(text[caret:caret+3]) != `"ü"` || text[4] != '…' || text[len(text)-1] != '…' {
+		t.Errorf("%s", p.Text())
+	}
+	long := strings.Repeat("ä", 100000)
+	if text := refused(t, inRule("in", `remote = "`+long+`"`)).Error(); len(text) > 5000 {
+		t.Errorf("a message of %d bytes", len(text))
+	}
+}
+
+func TestManyMistakesAreBounded(t *testing.T) {
+	p := refused(t, "[list.x]\nentries = ["+strings.Repeat("5,", 100000)+"]\n").Problems
+	if len(p) != most+1 || p[most].Message != "there are more problems after this one" {
+		t.Errorf("%d problems, the last is %s", len(p), p[len(p)-1])
+	}
+	if w := load(t, "[list.x]\nentries = ["+strings.Repeat(`"10.0.0.1",`, 100000)+"]\n").Warnings; len(w) != most {
+		t.Errorf("%d warnings", len(w))
 	}
 }
 

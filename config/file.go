@@ -98,23 +98,48 @@ func (f *file) start(line int) int {
 	return len(f.text)
 }
 
-func (f *file) source(line int) string {
+func (f *file) source(line int) []byte {
 	start := f.start(line)
 	end := len(f.text)
 	if line-1 < len(f.ends) {
 		end = f.ends[line-1]
 	}
-	return string(bytes.TrimRight(f.text[start:max(start, end)], "\r"))
+	return bytes.TrimRight(f.text[start:max(start, end)], "\r")
 }
 
 // problem places a fault.
 func (f *file) problem(key, table string, offset int, w *fault) Problem {
 	offset = min(max(offset, 0), len(f.text))
 	line := f.line(offset)
-	return Problem{File: f.name, Line: line, Column: utf8.RuneCount(f.text[f.start(line):offset]) + 1,
-		Key: key, Message: w.message, Hint: w.hint, table: table, source: f.source(line)}
+	start := f.start(line)
+	p := Problem{File: f.name, Line: line, Column: utf8.RuneCount(f.text[start:offset]) + 1,
+		Key: brief(key), Message: brief(w.message), Hint: brief(w.hint), table: brief(table)}
+	text := f.source(line)
+	p.source, p.caret = excerpt(text, min(offset-start, len(text)))
+	return p
 }
 
 func (f *file) fault(key, table string, offset int, w *fault) {
-	f.problems = append(f.problems, f.problem(key, table, offset, w))
+	f.report(func() Problem { return f.problem(key, table, offset, w) })
+}
+
+// most bounds the problems, and the warnings, of a file. Whoever has a thousand is not helped by more.
+const most = 1000
+
+// report takes a problem; it is made only where there is room, because its place costs time.
+func (f *file) report(make func() Problem) {
+	if len(f.problems) > most {
+		return
+	}
+	p := make()
+	if len(f.problems) == most {
+		p.Message, p.Hint = "there are more problems after this one", ""
+	}
+	f.problems = append(f.problems, p)
+}
+
+func (f *file) warn(make func() Problem) {
+	if len(f.warnings) < most {
+		f.warnings = append(f.warnings, make())
+	}
 }

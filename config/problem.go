@@ -22,8 +22,9 @@ type Problem struct {
 
 	// table is the table at fault where it is no rule: "[default]".
 	table string
-	// source is the line at fault without its line end.
+	// source is the line at fault, or the part of it around the column, and caret how far right in it the column is.
 	source string
+	caret  int
 }
 
 // Errors is why a file is refused: all problems of all files, and the expectations, failed or not, where the rest was

@@ -23,16 +23,16 @@ type reader struct {
 // fail places a fault at an offset.
 func (r *reader) fail(key string, offset int, w *fault) {
 	r.failed = true
-	r.f.problems = append(r.f.problems, r.problem(key, offset, w))
+	r.f.report(func() Problem { return r.problem(key, offset, w) })
 }
 
 func (r *reader) warn(key string, offset int, w *fault) {
-	r.f.warnings = append(r.f.warnings, r.problem(key, offset, w))
+	r.f.warn(func() Problem { return r.problem(key, offset, w) })
 }
 
 func (r *reader) problem(key string, offset int, w *fault) Problem {
 	p := r.f.problem(strings.TrimSuffix(r.prefix+key, "."), r.place, offset, w)
-	p.Rule = r.rule
+	p.Rule = brief(r.rule)
 	return p
 }
 

@@ -9,15 +9,14 @@ import (
 
 // shown bounds the characters of a source line that a message quotes: what is wrong fits, a minified file does not flood
 // the terminal.
-const shown = 160
+const shown = 240
 
 // Text is the problem for a person: the one line, the source line with a caret, and the hint. It ends in a newline.
 func (p Problem) Text() string {
 	var b strings.Builder
 	b.WriteString(p.String() + "\n")
 	if p.source != "" {
-		line, caret := excerpt(p.source, p.Column)
-		fmt.Fprintf(&b, "    %s\n    %s^\n", line, strings.Repeat(" ", caret))
+		fmt.Fprintf(&b, "    %s\n    %s^\n", p.source, strings.Repeat(" ", p.caret))
 	}
 	if p.Hint != "" {
 		b.WriteString("  hint: " + p.Hint + "\n")
@@ -25,20 +24,32 @@ func (p Problem) Text() string {
 	return b.String()
 }
 
-// excerpt gives the part of a line around a column (from 1, in characters) and how far right the caret stands.
-func excerpt(line string, column int) (text string, caret int) {
-	runes := []rune(line)
-	at := min(max(column-1, 0), len(runes))
-	from := max(0, at-shown/2)
-	to := min(len(runes), from+shown)
-	before, after := printable(string(runes[from:at])), printable(string(runes[at:to]))
+// excerpt gives the part of a line around an offset, made printable, and how far right the caret stands.
+func excerpt(line []byte, offset int) (text string, caret int) {
+	from, to := offset, offset
+	for range shown / 2 {
+		_, size := utf8.DecodeLastRune(line[:from])
+		from -= size
+		_, size = utf8.DecodeRune(line[to:])
+		to += size
+	}
+	before, after := printable(string(line[from:offset])), printable(string(line[offset:to]))
 	if from > 0 {
 		before = "…" + before
 	}
-	if to < len(runes) {
+	if to < len(line) {
 		after += "…"
 	}
 	return before + after, utf8.RuneCountInString(before)
+}
+
+// brief cuts a message that quotes a value of any length.
+func brief(s string) string {
+	const most = 400
+	if utf8.RuneCountInString(s) <= most {
+		return s
+	}
+	return string([]rune(s)[:most]) + "…"
 }
 
 // printable makes one line of text harmless for a terminal: tabs become spaces, and what else does not print, escape

@@ -11,7 +11,7 @@ import (
 func (f *file) syntax(offset int, message string) *fault {
 	offset = min(max(offset, 0), len(f.text))
 	number := f.line(offset)
-	line := f.source(number)
+	line := string(f.source(number))
 	before := strings.TrimSpace(string(f.text[f.start(number):offset]))
 	hint := slip(before, strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), before)), line)
 	// The library names the first byte of a character of several.

@@ -96,6 +96,6 @@ func (r *reader) unknownTables() {
 		if near := nearest(strings.TrimSuffix(f.name, "s"), r.asked); near != "" {
 			hint = "did you mean " + headers[near] + "?"
 		}
-		r.f.problems = append(r.f.problems, r.problem(printable(f.name), at, wrong(hint, "unknown %s %q", what, f.name)))
+		r.fail(printable(f.name), at, wrong(hint, "unknown %s %q", what, f.name))
 	}
 }
