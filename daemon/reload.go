@@ -38,15 +38,18 @@ func (d *Daemon) reload(ctx context.Context, control bool) (api.Outcome, error) 
 		return api.Outcome{}, err
 	}
 	f := d.force.Load()
-	d.log.Info("policy in force", append(f.attrs(), "took", time.Since(began).Round(time.Millisecond))...)
-	d.audit.Append(audit.Entry{EventType: audit.Reload, PFW: audit.PFW{
-		Generation: f.generation, Reason: fmt.Sprintf("policy in force: %s", f.text())}})
+	if !f.sinks.Journal {
+		// Else the entry says the same in the same place.
+		d.log.Info("policy in force", append(f.attrs(), "took", time.Since(began).Round(time.Millisecond))...)
+	}
+	d.audit.Append(audit.Entry{EventType: audit.Reload, PFW: audit.PFW{Generation: f.generation, Reason: f.text()}})
 	d.faults.clear(badFile)
 	d.saveLastGood(l.snapshot)
 	d.ledgers.save()
+	d.warnLockout(f.policy)
 	d.cut(ctx, time.Now())
 	d.warn(ctx)
-	return api.Outcome{Generation: f.generation, State: d.state(), Rules: f.rules(), Warnings: f.warnings}, nil
+	return api.Outcome{Generation: f.generation, State: d.state(), Warnings: f.warnings}, nil
 }
 
 // refused tells of a rule file that was not taken.
@@ -98,6 +101,7 @@ func (d *Daemon) putFirst(ctx context.Context, l *loaded, found bool) error {
 	if err := d.put(ctx, l); err != nil {
 		return err
 	}
+	d.warnLockout(l.config.Policy)
 	if !found {
 		d.adopt(ctx, before)
 	}
