@@ -153,7 +153,46 @@ func TestWatchdogIsFed(t *testing.T) {
 }
 
 func TestPeopleWhoCouldNotComeInAgainAreWarned(t *testing.T) {
-	// The server is this process.
+	becomeSSHServer(t)
+	local, remote := hosts.Pair(t)
+	stream(t, remote, local, "192.0.2.10:22")
+	listen(t, local, "192.0.2.10:22")
+	d := hosts.Run(t, local, blockAll+rule("ssh", "allow", "in", 22))
+	if text := stderr(t, d); strings.Contains(text, "ssh") && strings.Contains(text, "could not log in again") {
+		t.Errorf("warned without a reason:\n%s", text)
+	}
+	// Refused by an interface's rule, so by nothing that is sure of a connection whose interface is not known: it goes on.
+	edit(t, d, blockAll+rule("no-ssh", "block", "in", 22)+"interface = \"eth0\"\n"+rule("ssh", "allow", "in", 22))
+	reload(t, d)
+	warned(t, d)
+}
+
+func TestPeopleWhoAreCutOffAreWarned(t *testing.T) {
+	becomeSSHServer(t)
+	for _, c := range []struct {
+		name  string
+		start func(*hosts.Daemon)
+	}{
+		{"by the first start", func(d *hosts.Daemon) { edit(t, d, blockAll); start(t, d) }},
+		{"by a reload", func(d *hosts.Daemon) { start(t, d); edit(t, d, blockAll); reload(t, d) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			local, remote := hosts.Pair(t)
+			d := hosts.Prepare(t, local, blockAll+rule("ssh", "allow", "in", 22))
+			s := stream(t, remote, local, "192.0.2.10:22")
+			listen(t, local, "192.0.2.10:22")
+			c.start(d)
+			warned(t, d)
+			if s.Alive(shortly) == nil {
+				t.Error("the connection goes on")
+			}
+		})
+	}
+}
+
+// becomeSSHServer gives this process the name of one until the end of the test.
+func becomeSSHServer(t *testing.T) {
+	t.Helper()
 	name, err := os.ReadFile("/proc/self/comm")
 	if err != nil {
 		t.Fatal(err)
@@ -164,17 +203,12 @@ func TestPeopleWhoCouldNotComeInAgainAreWarned(t *testing.T) {
 		}
 	}
 	rename("sshd")
-	defer rename(string(name))
-	local, remote := hosts.Pair(t)
-	stream(t, remote, local, "192.0.2.10:22")
-	listen(t, local, "192.0.2.10:22")
-	d := hosts.Run(t, local, blockAll+rule("ssh", "allow", "in", 22))
-	if text := stderr(t, d); strings.Contains(text, "ssh") && strings.Contains(text, "could not log in again") {
-		t.Errorf("warned without a reason:\n%s", text)
-	}
-	// Refused by an interface's rule, so by nothing that is sure of a connection whose interface is not known.
-	edit(t, d, blockAll+rule("no-ssh", "block", "in", 22)+"interface = \"eth0\"\n"+rule("ssh", "allow", "in", 22))
-	reload(t, d)
+	t.Cleanup(func() { rename(string(name)) })
+}
+
+// warned says that the log and the status name the address that could not log in again.
+func warned(t *testing.T, d *hosts.Daemon) {
+	t.Helper()
 	eventually(t, "warned", limit, func() bool { return strings.Contains(stderr(t, d), "could not log in again from=192.0.2.7") })
 	s, err := d.Pfw("status")
 	if err != nil || !strings.Contains(s, "192.0.2.7") {

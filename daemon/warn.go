@@ -19,12 +19,12 @@ func (d *Daemon) warn(ctx context.Context) {
 	for _, w := range f.warnings {
 		d.log.Warn(w.String())
 	}
-	d.warnLockout(f.policy)
 	d.warnForeign(ctx)
 	d.status()
 }
 
-// warnLockout looks for people who are logged in over ssh and could not log in again.
+// warnLockout looks for people who are logged in over ssh and could not log in again. It comes before their connections
+// are cut, as it would not see them after.
 func (d *Daemon) warnLockout(p *policy.Policy) {
 	d.faults.clear(lockout)
 	peers, err := procs.SSHPeers()
