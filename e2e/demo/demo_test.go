@@ -1,67 +1,193 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
+	"unicode/utf8"
 
 	"pfw/e2e/hosts"
 )
 
 func TestMain(m *testing.M) { hosts.Main(m) }
 
-// Without pfwd everything arrives: what is blocked in the demo, pfwd blocked.
-func TestEverythingArrivesWithoutFirewall(t *testing.T) {
-	n, err := newNetwork()
+// fresh is the demo as `make demo` has it, with programs built from this tree,
+// and what it shows. Its temporary files must be gone in the end.
+func fresh(t *testing.T) (demo, *shown) {
+	t.Helper()
+	out := &shown{}
+	d := demo{
+		pfwd:   hosts.Build(t, "./cmd/pfwd"),
+		pfw:    hosts.Build(t, "./cmd/pfw"),
+		config: filepath.Join("..", "..", "firewall.toml"),
+		probes: probes,
+		screen: &screen{out: out},
+	}
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
+	t.Cleanup(func() {
+		left, err := os.ReadDir(temporary)
+		if err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v, %v", left, err)
+		}
+		if t.Failed() {
+			t.Logf("the demo showed:\n%s", out)
+		}
+	})
+	return d, out
+}
+
+// shown is a screen that others may read meanwhile.
+type shown struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *shown) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func (s *shown) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+// until waits for a text on the screen.
+func (s *shown) until(t *testing.T, text string) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(s.String(), text); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%q did not come", text)
+		}
+	}
+}
+
+func TestEverythingIsAsExpected(t *testing.T) {
+	d, out := fresh(t)
+	if err := d.run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	attempts, after, found := strings.Cut(out.String(), "== pfw status")
+	if !found {
+		t.Fatal("no status")
+	}
+	for _, p := range probes {
+		if !strings.Contains(attempts, verdicts[p.verdict].word+" ") || !strings.Contains(attempts, p.title) {
+			t.Errorf("%s is not shown", p.title)
+		}
+	}
+	for _, want := range []string{"protected since", "faults    none", "== pfw rules", "broadcast-noise", `"event_type":"drop"`,
+		"All 20 connections turned out as expected, and pfwd stopped as asked.\n"} {
+		if !strings.Contains(after, want) {
+			t.Errorf("%q is missing at the end", want)
+		}
+	}
+	for line := range strings.Lines(attempts) {
+		if utf8.RuneCountInString(line) > 101 || strings.Contains(line, "WRONG") || strings.Contains(line, "\x1b") {
+			t.Errorf("not as a person wants to read it: %s", line)
+		}
+	}
+}
+
+// A demo that cannot fail shows nothing: here the rules are others than those
+// that the attempts are made for.
+func TestWhatIsNotAsExpectedIsShown(t *testing.T) {
+	d, out := fresh(t)
+	d.config = filepath.Join(t.TempDir(), "firewall.toml")
+	err := os.WriteFile(d.config, []byte(`
+[[rule]]
+name      = "telnet"
+action    = "allow"
+direction = "in"
+port      = 23
+
+[[rule]]
+name      = "dropbox"
+action    = "block"
+direction = "in"
+port      = 17500
+
+[[rule]]
+name      = "smtp"
+action    = "reject"
+direction = "out"
+port      = 25
+`), 0o644)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := n.close(); err != nil {
-			t.Error(err)
-		}
-	})
-	for i, p := range probes {
-		got, err := n.send(p, uint16(firstPort+i))
-		if err != nil || got.verdict != "allow" {
-			t.Errorf("%s (%s): %+v, %v, want it to arrive", p.title, p.packet(0), got, err)
+	d.probes = nil
+	for _, p := range probes {
+		if p.port == 23 || p.port == 17500 || p.port == 25 {
+			d.probes = append(d.probes, p)
 		}
 	}
-}
-
-func TestPacketsAreWrittenForExplain(t *testing.T) {
-	for _, c := range []struct {
-		probe probe
-		want  string
-	}{
-		{probe{kind: kindTCP, direction: "in", src: stranger, dst: laptopWAN, port: 80}, "in tcp 203.0.113.7:40001 -> 203.0.113.10:80 on eth0"},
-		{probe{kind: kindTCP, direction: "out", src: laptopWAN6, dst: stranger6, port: 25}, "out tcp [2001:db8::10]:40001 -> [2001:db8::7]:25 on eth0"},
-		{probe{kind: kindPing, direction: "in", src: neighbour6, dst: laptopLAN6}, "in icmpv6/echo-request fd00:7::20 -> fd00:7::10 on eth0"},
-		{probe{kind: kindDatagram, direction: "in", src: neighbour, dst: mdns, port: 5353, sourcePort: 5353}, "in udp 192.168.7.20:5353 -> 224.0.0.251:5353 on eth0"},
+	err = d.run(t.Context())
+	if err == nil || err.Error() != "4 of 5 connections did not turn out as expected" {
+		t.Errorf("got %v", err)
+	}
+	for _, want := range []string{
+		`WRONG     what happened: "allow", want "block"`, `WRONG     what pfw explain says: "allow", want "block"`,
+		`WRONG     action in the log: "allow", want "block"`, `WRONG     what happened: "allow", want "reject"`,
+		`WRONG     it is in the log, and the rule says it is not to be`,
 	} {
-		if got := c.probe.packet(firstPort); got != c.want {
-			t.Errorf("got %s, want %s", got, c.want)
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s is not shown", want)
 		}
 	}
 }
 
-func TestAllowedConnectionsAreLogged(t *testing.T) {
-	for _, c := range []struct{ config, want string }{
-		{"[default]\n", "[default]\n\n[log]\nallowed = true\n"},
-		{"[log]\nkeep = 2\nallowed = false # quiet\n", "[log]\nallowed = true\nkeep = 2\n"},
-	} {
-		if got := logAllowed(c.config); got != c.want {
-			t.Errorf("got %q, want %q", got, c.want)
-		}
+func TestLiveUntilEnter(t *testing.T) {
+	d, out := fresh(t)
+	d.probes = probes[:1]
+	pressed := make(chan struct{})
+	d.enter = func() (<-chan struct{}, error) { return pressed, nil }
+	ended := make(chan error)
+	go func() { ended <- d.run(t.Context()) }()
+	out.until(t, "  ALLOWED in tcp 192.168.7.20:40002 -> 192.168.7.10:22 eth0 rule=ssh\n")
+	close(pressed)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if _, after, _ := strings.Cut(out.String(), "== Live"); !strings.Contains(after, "== pfw rules") {
+		t.Error("no summary after the live events")
 	}
 }
 
-func TestScreenIsPlainOffATerminal(t *testing.T) {
-	var out strings.Builder
-	s := &screen{out: &out}
-	if s.expect("action in the log", "allow", "block") {
-		t.Error("allow is taken for block")
+func TestLiveUntilInterrupt(t *testing.T) {
+	d, out := fresh(t)
+	d.probes = probes[:1]
+	d.enter = func() (<-chan struct{}, error) { return nil, nil }
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- d.run(ctx) }()
+	out.until(t, "Press Enter")
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
-	if want := "      WRONG    action in the log: \"allow\", want \"block\"\n"; out.String() != want {
-		t.Errorf("got %q, want %q", out.String(), want)
+}
+
+func TestInterruptedMidway(t *testing.T) {
+	d, out := fresh(t)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- d.run(ctx) }()
+	out.until(t, "explain: ")
+	stop()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want that it was stopped", err)
+	}
+	if strings.Contains(out.String(), "pfw status") {
+		t.Error("it went on to the end")
 	}
 }

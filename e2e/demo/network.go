@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"syscall"
 
@@ -185,6 +186,11 @@ func (n *network) close() error {
 	}
 	n.servers.Wait()
 	return errors.Join(errs...)
+}
+
+// enterOther is the command that runs another one on the other machine.
+func (n *network) enterOther() string {
+	return fmt.Sprintf("nsenter --target %d --user --preserve-credentials --net=%s", os.Getpid(), n.other.Path())
 }
 
 func addrPort(address string, port uint16) netip.AddrPort {

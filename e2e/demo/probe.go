@@ -30,31 +30,39 @@ type probe struct {
 	unlogged   bool   // noise, that the rule file keeps out of the log
 }
 
-// firstPort is the source port of the first probe; each has its own, so that its
-// entry in the log is known by it.
-const firstPort = 40001
-
 var probes = []probe{
-	{title: "ssh from a neighbour on the LAN", kind: kindTCP, direction: "in", src: neighbour, dst: laptopLAN, port: 22, verdict: "allow"},
+	{title: "ssh", kind: kindTCP, direction: "in", src: neighbour, dst: laptopLAN, port: 22, verdict: "allow"},
 	{title: "the same over IPv6", kind: kindTCP, direction: "in", src: neighbour6, dst: laptopLAN6, port: 22, verdict: "allow"},
-	{title: "ping from a neighbour", kind: kindPing, direction: "in", src: neighbour, dst: laptopLAN, verdict: "allow"},
+	{title: "ping", kind: kindPing, direction: "in", src: neighbour, dst: laptopLAN, verdict: "allow"},
 	{title: "the same over IPv6", kind: kindPing, direction: "in", src: neighbour6, dst: laptopLAN6, verdict: "allow"},
-	{title: "mDNS from a neighbour", kind: kindDatagram, direction: "in", src: neighbour, dst: mdns, port: 5353, sourcePort: 5353, verdict: "allow"},
+	{title: "mDNS (multicast)", kind: kindDatagram, direction: "in", src: neighbour, dst: mdns, port: 5353, sourcePort: 5353, verdict: "allow"},
 	{title: "the same over IPv6", kind: kindDatagram, direction: "in", src: neighbour6, dst: mdns6, port: 5353, sourcePort: 5353, verdict: "allow"},
-	{title: "shared files, asked for by a neighbour", kind: kindTCP, direction: "in", src: neighbour, dst: laptopLAN, port: 445, verdict: "block"},
-	{title: "broadcast noise of the LAN", kind: kindDatagram, direction: "in", src: neighbour, dst: lanBroadcast, port: 17500, sourcePort: 17500, verdict: "block", unlogged: true},
-	{title: "telnet from a stranger", kind: kindTCP, direction: "in", src: stranger, dst: laptopWAN, port: 23, verdict: "block"},
-	{title: "web from a stranger", kind: kindTCP, direction: "in", src: stranger, dst: laptopWAN, port: 80, verdict: "block"},
+	{title: "shared files (SMB)", kind: kindTCP, direction: "in", src: neighbour, dst: laptopLAN, port: 445, verdict: "block"},
+	{title: "broadcast noise (Dropbox)", kind: kindDatagram, direction: "in", src: neighbour, dst: lanBroadcast, port: 17500, sourcePort: 17500, verdict: "block", unlogged: true},
+	{title: "telnet", kind: kindTCP, direction: "in", src: stranger, dst: laptopWAN, port: 23, verdict: "block"},
+	{title: "web page", kind: kindTCP, direction: "in", src: stranger, dst: laptopWAN, port: 80, verdict: "block"},
 	{title: "the same over IPv6", kind: kindTCP, direction: "in", src: stranger6, dst: laptopWAN6, port: 80, verdict: "block"},
-	{title: "snmp from a stranger", kind: kindDatagram, direction: "in", src: stranger, dst: laptopWAN, port: 161, verdict: "block"},
-	{title: "ping from a stranger", kind: kindPing, direction: "in", src: stranger, dst: laptopWAN, verdict: "block"},
+	{title: "SNMP", kind: kindDatagram, direction: "in", src: stranger, dst: laptopWAN, port: 161, verdict: "block"},
+	{title: "ping", kind: kindPing, direction: "in", src: stranger, dst: laptopWAN, verdict: "block"},
 	{title: "the same over IPv6", kind: kindPing, direction: "in", src: stranger6, dst: laptopWAN6, verdict: "block"},
-	{title: "web, asked for by the laptop", kind: kindTCP, direction: "out", src: laptopWAN, dst: stranger, port: 80, verdict: "allow"},
+	{title: "web page", kind: kindTCP, direction: "out", src: laptopWAN, dst: stranger, port: 80, verdict: "allow"},
 	{title: "the same over IPv6", kind: kindTCP, direction: "out", src: laptopWAN6, dst: stranger6, port: 80, verdict: "allow"},
-	{title: "a name looked up by the laptop", kind: kindUDP, direction: "out", src: laptopWAN, dst: stranger, port: 53, verdict: "allow"},
-	{title: "telnet from the laptop", kind: kindTCP, direction: "out", src: laptopWAN, dst: stranger, port: 23, verdict: "reject"},
+	{title: "name lookup (DNS)", kind: kindUDP, direction: "out", src: laptopWAN, dst: stranger, port: 53, verdict: "allow"},
+	{title: "telnet", kind: kindTCP, direction: "out", src: laptopWAN, dst: stranger, port: 23, verdict: "reject"},
 	{title: "the same over IPv6", kind: kindTCP, direction: "out", src: laptopWAN6, dst: stranger6, port: 23, verdict: "reject"},
-	{title: "mail straight from the laptop", kind: kindTCP, direction: "out", src: laptopWAN, dst: stranger, port: 25, verdict: "reject"},
+	{title: "mail, straight out (SMTP)", kind: kindTCP, direction: "out", src: laptopWAN, dst: stranger, port: 25, verdict: "reject"},
+}
+
+// scene is what the attempt is shown under.
+func (p probe) scene() string {
+	switch {
+	case p.direction == "out":
+		return "From the laptop"
+	case p.src == neighbour, p.src == neighbour6:
+		return "From the neighbour on the LAN"
+	default:
+		return "From the stranger"
+	}
 }
 
 // ends are the two ends of the opening packet; a ping has port 0 at both.

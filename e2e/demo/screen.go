@@ -6,6 +6,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	"pfw/e2e/hosts"
 )
@@ -14,13 +15,11 @@ import (
 type screen struct {
 	out    io.Writer
 	colour bool
-	enter  <-chan struct{} // closed when the person is done; nil off a terminal
 }
 
 type colour string // an ANSI escape sequence
 
 const (
-	plain  colour = ""
 	bold   colour = "\x1b[1m"
 	red    colour = "\x1b[31m"
 	green  colour = "\x1b[32m"
@@ -37,12 +36,11 @@ var verdicts = map[string]struct {
 	"reject": {"REJECTED", yellow},
 }
 
-func (s *screen) line(c colour, format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	if s.colour && c != plain {
-		text = string(c) + text + "\x1b[0m"
+func (s *screen) paint(c colour, text string) string {
+	if !s.colour {
+		return text
 	}
-	s.text(text)
+	return string(c) + text + "\x1b[0m"
 }
 
 func (s *screen) text(text string) {
@@ -50,59 +48,74 @@ func (s *screen) text(text string) {
 	_, _ = fmt.Fprintln(s.out, strings.TrimRight(text, "\n"))
 }
 
-func (s *screen) heading(text string) { s.line(bold, "\n== %s", text) }
+func (s *screen) heading(text string) { s.text("\n" + s.paint(bold, "== "+text)) }
 
 func (s *screen) introduce(config string) {
-	s.heading("pfw demo")
-	s.text(fmt.Sprintf(`laptop    %s (LAN), %s, %s (LAN), %s: pfwd runs here with %s
-neighbour %s, %s: on the laptop's LAN
-stranger  %s, %s: anywhere else
-All are network namespaces made for this demo. Allowed connections are logged too, to show them.
-`,
-		laptopLAN, laptopWAN, laptopLAN6, laptopWAN6, config, neighbour, neighbour6, stranger, stranger6))
+	s.heading("pfwd on a laptop, with " + config)
+	s.text(fmt.Sprintf(`laptop     %-13s  %-12s  on the LAN
+           %-13s  %-12s  on the internet
+neighbour  %-13s  %-12s  on the same LAN
+stranger   %-13s  %-12s  anywhere else
+
+These are network namespaces made for the occasion; nothing of this machine is touched. Allowed
+connections are logged too, to show them. What follows is for each attempt what was sent and what
+became of it, the rule that "pfw explain" named beforehand, and the rule in the audit log.`,
+		laptopLAN, laptopLAN6, laptopWAN, laptopWAN6, neighbour, neighbour6, stranger, stranger6))
 }
 
-// attempt shows one attempt and what its ends saw.
+// attempt shows what was sent, and the verdict that its ends saw.
 func (s *screen) attempt(p probe, packet string, got outcome) {
 	v := verdicts[got.verdict]
-	s.line(v.colour, "%-8s  %s", v.word, p.title)
-	s.text("      packet   " + packet)
-	s.text("      result   " + got.seen)
+	s.text(fmt.Sprintf("%s  %-30s %s", s.paint(v.colour, fmt.Sprintf("%-8s", v.word)), p.title, packet))
+}
+
+// result shows what became of an attempt, and who decided.
+func (s *screen) result(got outcome, told explanation, logged string) {
+	s.text(fmt.Sprintf("          %-30s explain: %-16s log: %s", got.seen, told.Rule, logged))
+}
+
+// wrong shows what is not as it should be, and is false.
+func (s *screen) wrong(format string, args ...any) bool {
+	s.text(s.paint(red, "WRONG     "+fmt.Sprintf(format, args...)))
+	return false
 }
 
 // expect tells whether something is as wanted, and shows it where it is not.
 func (s *screen) expect(what, got, want string) bool {
-	if got != want {
-		s.line(red, "      WRONG    %s: %q, want %q", what, got, want)
-	}
-	return got == want
+	return got == want || s.wrong("%s: %q, want %q", what, got, want)
 }
 
-func (s *screen) invite(d *hosts.Daemon, n *network) {
-	s.text(fmt.Sprintf(`From another terminal, try
-  bin/pfw --socket %s status
-  $EDITOR %s; bin/pfw --socket %s reload
-  sudo nsenter --net=%s ping -c1 %s      # as the neighbour
-Press Enter to end the demo.
-`, d.Socket, d.Config, d.Socket, n.other.Path(), laptopLAN))
+func (s *screen) invite(pfw string, d *hosts.Daemon, n *network) {
+	s.text(fmt.Sprintf(`From another terminal, as the same user, try
+
+  %[1]s --socket %[2]s status
+  $EDITOR %[3]s; %[1]s --socket %[2]s reload
+  %[4]s ping -c 1 %[5]s     # as the neighbour
+
+%[6]s
+`, pfw, d.Socket, d.Config, n.enterOther(), laptopLAN, s.paint(bold, "Press Enter to end the demo.")))
 }
 
 // event shows a live entry.
 func (s *screen) event(e hosts.Entry) {
-	s.line(verdicts[e.PFW.Action].colour, "%s", entryLine(e))
+	clock := ""
+	if t, err := time.Parse("2006-01-02T15:04:05.999999-0700", e.Timestamp); err == nil {
+		clock = t.Local().Format("15:04:05")
+	}
+	s.text(fmt.Sprintf("%8s  %s", clock, s.entry(e)))
 }
 
-// entryLine is an entry of the log in one line, as the journal has it.
-func entryLine(e hosts.Entry) string {
+// entry is an entry of the log in one line, as the journal has it.
+func (s *screen) entry(e hosts.Entry) string {
 	v, ok := verdicts[e.PFW.Action]
 	if !ok {
-		return e.Line
+		return strings.ToUpper(e.EventType) + " " + e.PFW.Reason
 	}
 	iface := e.InIface
 	if e.Direction == "out" {
 		iface = e.OutIface
 	}
-	return fmt.Sprintf("%s %s %s %s -> %s %s rule=%s", v.word, e.Direction, strings.ToLower(e.Proto),
+	return fmt.Sprintf("%s %s %s %s -> %s %s rule=%s", s.paint(v.colour, v.word), e.Direction, strings.ToLower(e.Proto),
 		end(e.SrcIP, e.SrcPort), end(e.DestIP, e.DestPort), iface, e.PFW.Rule)
 }
 

@@ -7,7 +7,8 @@ import (
 
 // Cmd is a program to run inside a host. It is used as exec.Cmd is; it sees the
 // mounts of the test, so cgroups are where they were. It is killed when the host
-// is closed or the test binary dies. Set fields of SysProcAttr, such as
+// is closed or the test binary dies, and has a process group of its own, so that
+// Ctrl-C is for the test binary alone. Set fields of SysProcAttr, such as
 // Credential, rather than the whole.
 type Cmd struct {
 	*exec.Cmd
@@ -17,7 +18,7 @@ type Cmd struct {
 // Command prepares a program inside the host.
 func (h *Host) Command(name string, args ...string) *Cmd {
 	cmd := exec.Command(name, args...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	return &Cmd{Cmd: cmd, host: h}
 }
 

@@ -139,7 +139,9 @@ func reexec() (int, error) {
 		return 1, fmt.Errorf("re-execute %s in new namespaces: %w", self, err)
 	}
 	forward := make(chan os.Signal, 8)
-	signal.Notify(forward, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT)
+	// A terminal sends its interrupt to both of us: the isolated process then gets
+	// it twice. One that a program sends comes to this process only.
+	signal.Notify(forward, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP)
 	defer signal.Stop(forward)
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()
@@ -148,10 +150,6 @@ func reexec() (int, error) {
 		case err := <-exited:
 			return exitCode(cmd, err)
 		case s := <-forward:
-			// A terminal sends its interrupt to both of us.
-			if s == syscall.SIGINT {
-				continue
-			}
 			if err := cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
 				return 1, fmt.Errorf("pass on %s: %w", s, err)
 			}
