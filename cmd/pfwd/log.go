@@ -101,7 +101,7 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 		first = fmt.Sprintf("<%d>", priority(r.Level))
 		rest = first
 	}
-	text := first + strings.ReplaceAll(line.String(), "\n", "\n"+rest) + "\n"
+	text := first + strings.ReplaceAll(printable(line.String()), "\n", "\n"+rest) + "\n"
 	h.out.mu.Lock()
 	defer h.out.mu.Unlock()
 	_, err := io.WriteString(h.out.w, text)
@@ -113,6 +113,22 @@ func quoted(s string) string {
 		return strconv.Quote(s)
 	}
 	return s
+}
+
+// printable spells out what a terminal would interpret: an error may quote what somebody else wrote.
+func printable(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r != '\n' && !strconv.IsPrint(r) }) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if r == '\n' || strconv.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+		}
+	}
+	return b.String()
 }
 
 // word names what is not ordinary.
