@@ -153,12 +153,12 @@ func TestLiveUntilEnter(t *testing.T) {
 	d.enter = func() (<-chan struct{}, error) { return pressed, nil }
 	ended := make(chan error)
 	go func() { ended <- d.run(t.Context()) }()
-	out.until(t, "  ALLOWED in tcp 192.168.7.20:40002 -> 192.168.7.10:22 eth0 rule=ssh\n")
+	out.until(t, " -> 192.168.7.10:22 eth0 rule=ssh\n")
 	close(pressed)
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	if _, after, _ := strings.Cut(out.String(), "== Live"); !strings.Contains(after, "== pfw rules") {
+	if _, after, _ := strings.Cut(out.String(), "== pfw monitor"); !strings.Contains(after, "== pfw rules") {
 		t.Error("no summary after the live events")
 	}
 }

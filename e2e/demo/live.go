@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -28,19 +29,22 @@ func enter(terminal *os.File) (<-chan struct{}, error) {
 	return pressed, nil
 }
 
-// live keeps traffic going and shows the log as it grows, until Enter, Ctrl-C or
+// live keeps traffic going while `pfw monitor` shows it, until Enter, Ctrl-C or
 // the end of pfwd.
-func (s *stage) live(ctx context.Context, d demo) error {
-	log, err := s.daemon.Tail()
+func (s *stage) live(ctx context.Context, d demo) (err error) {
+	s.heading("pfw monitor --all")
+	s.invite(d.pfw, s.daemon, s.net)
+	stop, err := s.monitor(d.pfw)
 	if err != nil {
 		return err
 	}
-	s.heading("Live")
-	s.invite(d.pfw, s.daemon, s.net)
+	defer func() { err = errors.Join(err, stop()) }()
 	pressed, err := d.enter()
 	if err != nil {
 		return err
 	}
+	// Those that go from a fixed port are one flow for a while, and no news.
+	news := slices.DeleteFunc(slices.Clone(d.probes), func(p probe) bool { return p.sourcePort != 0 })
 	tick := time.NewTicker(700 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -54,17 +58,38 @@ func (s *stage) live(ctx context.Context, d demo) error {
 			return errors.Join(errors.New("pfwd ended by itself"), s.daemon.Stop())
 		case <-tick.C:
 		}
-		p := d.probes[rand.IntN(len(d.probes))]
+		p := news[rand.IntN(len(news))]
 		// The person may have edited the rules: nothing is expected here.
 		if _, err := s.net.send(p, s.port(), short); err != nil {
 			return fmt.Errorf("%s, %s: %w", p.scene(), p.title, err)
 		}
-		entries, err := log.Next()
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			s.event(e)
-		}
 	}
+}
+
+// monitor shows what `pfw monitor` prints until it is stopped.
+func (s *stage) monitor(pfw string) (stop func() error, err error) {
+	cmd := s.daemon.Host.Command(pfw, "--socket", s.daemon.Socket, "monitor", "--all")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("read pfw monitor: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start pfw monitor: %w", err)
+	}
+	shown := make(chan error)
+	go func() {
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			s.event(lines.Text())
+		}
+		shown <- lines.Err()
+	}()
+	return func() error {
+		// Like Ctrl-C, at which it ends with status 0.
+		err := cmd.Process.Signal(os.Interrupt)
+		if err = errors.Join(err, <-shown, cmd.Wait()); err != nil {
+			return fmt.Errorf("stop pfw monitor: %w", err)
+		}
+		return nil
+	}, nil
 }

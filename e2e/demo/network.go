@@ -190,7 +190,13 @@ func (n *network) close() error {
 
 // enterOther is the command that runs another one on the other machine.
 func (n *network) enterOther() string {
-	return fmt.Sprintf("nsenter --target %d --user --preserve-credentials --net=%s", os.Getpid(), n.other.Path())
+	user := fmt.Sprintf("--target %d --user --preserve-credentials ", os.Getpid())
+	// It refuses to enter the user namespace that it is in, as where root runs this.
+	outside, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/user", os.Getppid()))
+	if inside, ownErr := os.Readlink("/proc/self/ns/user"); err == nil && ownErr == nil && inside == outside {
+		user = ""
+	}
+	return fmt.Sprintf("nsenter %s--net=%s", user, n.other.Path())
 }
 
 func addrPort(address string, port uint16) netip.AddrPort {

@@ -3,10 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
-	"net"
-	"strconv"
 	"strings"
-	"time"
 
 	"pfw/e2e/hosts"
 )
@@ -86,42 +83,23 @@ func (s *screen) expect(what, got, want string) bool {
 }
 
 func (s *screen) invite(pfw string, d *hosts.Daemon, n *network) {
-	s.text(fmt.Sprintf(`From another terminal, as the same user, try
+	s.text(fmt.Sprintf(`From another terminal, as the same user:
 
-  %[1]s --socket %[2]s status
-  $EDITOR %[3]s; %[1]s --socket %[2]s reload
-  %[4]s ping -c 1 %[5]s     # as the neighbour
+  export PFW_SOCKET=%[1]s
+  %[2]s status
+  $EDITOR %[3]s; %[2]s reload
+  %[4]s ping -c 1 %[5]s
+
+The last comes from the neighbour.
 
 %[6]s
-`, pfw, d.Socket, d.Config, n.enterOther(), laptopLAN, s.paint(bold, "Press Enter to end the demo.")))
+`, d.Socket, pfw, d.Config, n.enterOther(), laptopLAN, s.paint(bold, "Press Enter to end the demo.")))
 }
 
-// event shows a live entry.
-func (s *screen) event(e hosts.Entry) {
-	clock := ""
-	if t, err := time.Parse("2006-01-02T15:04:05.999999-0700", e.Timestamp); err == nil {
-		clock = t.Local().Format("15:04:05")
+// event shows a line of `pfw monitor`.
+func (s *screen) event(line string) {
+	for _, v := range verdicts {
+		line = strings.Replace(line, " "+v.word+" ", " "+s.paint(v.colour, v.word)+" ", 1)
 	}
-	s.text(fmt.Sprintf("%8s  %s", clock, s.entry(e)))
-}
-
-// entry is an entry of the log in one line, as the journal has it.
-func (s *screen) entry(e hosts.Entry) string {
-	v, ok := verdicts[e.PFW.Action]
-	if !ok {
-		return strings.ToUpper(e.EventType) + " " + e.PFW.Reason
-	}
-	iface := e.InIface
-	if e.Direction == "out" {
-		iface = e.OutIface
-	}
-	return fmt.Sprintf("%s %s %s %s -> %s %s rule=%s", s.paint(v.colour, v.word), e.Direction, strings.ToLower(e.Proto),
-		end(e.SrcIP, e.SrcPort), end(e.DestIP, e.DestPort), iface, e.PFW.Rule)
-}
-
-func end(address string, port uint16) string {
-	if port == 0 {
-		return address
-	}
-	return net.JoinHostPort(address, strconv.Itoa(int(port)))
+	s.text(line)
 }

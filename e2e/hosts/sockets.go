@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/icmp"
@@ -39,9 +40,13 @@ func (h *Host) ListenPacket(network, address string) (c net.PacketConn, err erro
 	return c, err
 }
 
+// pings tells the echo requests of this process apart.
+var pings atomic.Uint32
+
 // Ping sends one echo request from an address of the host (the zero Addr: the
-// kernel's choice) and waits for its reply. No answer in time is an error that
-// is os.ErrDeadlineExceeded.
+// kernel's choice) and waits for its reply. Each has an identifier of its own, so
+// each opens a connection. No answer in time is an error that is
+// os.ErrDeadlineExceeded.
 func (h *Host) Ping(from, to netip.Addr, timeout time.Duration) error {
 	network, request, protocol := "ip4:icmp", icmp.Type(ipv4.ICMPTypeEcho), 1
 	any := netip.IPv4Unspecified()
@@ -61,7 +66,7 @@ func (h *Host) Ping(from, to netip.Addr, timeout time.Duration) error {
 }
 
 func ping(conn net.PacketConn, to netip.Addr, request icmp.Type, protocol int, deadline time.Time) error {
-	id := os.Getpid() & 0xffff
+	id := int(uint16(os.Getpid()) + uint16(pings.Add(1)))
 	text, err := (&icmp.Message{Type: request, Body: &icmp.Echo{ID: id, Seq: 1, Data: []byte("pfw")}}).Marshal(nil)
 	if err != nil {
 		return fmt.Errorf("write echo request: %w", err)
