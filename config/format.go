@@ -72,7 +72,7 @@ func formatFact[T any](parts []string, word string, f policy.Field[T]) []string 
 		return parts
 	}
 	s := fmt.Sprint(v)
-	if strings.ContainsAny(s, " \t") || strings.Contains(s, "->") || strings.Contains(s, "→") {
+	if strings.Contains(s, " ") || strings.Contains(s, "->") || strings.Contains(s, "→") {
 		s = `"` + s + `"`
 	}
 	return append(parts, word, s)

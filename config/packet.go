@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"pfw/config/policy"
 )
@@ -56,6 +58,10 @@ func parsePacket(text string, n *names, now, today time.Time) (policy.Flow, *fau
 
 // packetWords splits a packet at spaces; the arrow needs none around it. A word with spaces stands in quotation marks.
 func packetWords(text string) ([]string, *fault) {
+	text = strings.NewReplacer("\t", " ", "\r", " ", "\n", " ").Replace(text)
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return nil, wrong("", "the packet has characters that do not print")
+	}
 	var words []string
 	for rest := strings.TrimSpace(text); rest != ""; rest = strings.TrimSpace(rest) {
 		switch {
@@ -71,7 +77,7 @@ func packetWords(text string) ([]string, *fault) {
 			words, rest = append(words, rest[1:1+end]), rest[end+2:]
 		default:
 			end := len(rest)
-			for _, stop := range []string{" ", "\t", "\n", "\r", "->", "→"} {
+			for _, stop := range []string{" ", "->", "→"} {
 				if i := strings.Index(rest, stop); i >= 0 && i < end {
 					end = i
 				}

@@ -150,6 +150,8 @@ func TestPacketsThatAreNone(t *testing.T) {
 		{"out tcp -> :22 user alcie", `unknown user "alcie"`, `"alice"`},
 		{"out tcp -> :22 app curl", `"curl" is no absolute path`, ""},
 		{`out tcp -> :22 app "/x`, "a quotation mark is missing in the packet", ""},
+		{"in tcp -> :22\x1b[31m", "the packet has characters that do not print", ""},
+		{"in tcp -> :22 on \x80", "the packet has characters that do not print", ""},
 		{"in tcp -> :22 at noon", `"noon" is no time`, "22:30"},
 		{"in tcp -> :22 at 2026-02-30 10:00", `"2026-02-30" is no time`, ""},
 		{"in tcp -> :22 at 2026-02-20", `"2026-02-20" lacks the time of day`, ""},
