@@ -211,11 +211,14 @@ func policyOf(t *testing.T, rules ...policy.Rule) *policy.Policy {
 
 func TestGroupOfAllowedIsBoundOnlyWhereSomethingReadsIt(t *testing.T) {
 	allow := policy.Rule{Name: "ssh", Action: policy.Allow, Scope: policy.Inbound{}, Traffic: policy.AnyTraffic{}, Severity: policy.Low}
-	if got := groupsOf(policyOf(t, allow)); !slices.Equal(got, []uint16{100}) {
+	if got := groupsOf(policyOf(t, allow), false); !slices.Equal(got, []uint16{100}) {
 		t.Errorf("groups %v", got)
 	}
+	if got := groupsOf(policyOf(t, allow), true); !slices.Equal(got, []uint16{100, 101}) {
+		t.Errorf("groups %v while somebody watches", got)
+	}
 	allow.Log = true
-	if got := groupsOf(policyOf(t, allow)); !slices.Equal(got, []uint16{100, 101}) {
+	if got := groupsOf(policyOf(t, allow), false); !slices.Equal(got, []uint16{100, 101}) {
 		t.Errorf("groups %v with a rule that logs what it allows", got)
 	}
 }

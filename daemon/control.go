@@ -95,7 +95,11 @@ func (d *Daemon) Config(context.Context) (api.File, error) {
 // Recent has the newest entries, at most n, oldest first.
 func (d *Daemon) Recent(n int) []audit.Entry { return d.audit.Recent(n) }
 
-// Follow delivers what happens from now on until ctx ends.
-func (d *Daemon) Follow(ctx context.Context, _ bool, buffer int) *audit.Subscription {
-	return d.audit.Subscribe(ctx, buffer)
+// Follow delivers what happens from now on until ctx ends; all includes allowed connections that are not logged.
+func (d *Daemon) Follow(ctx context.Context, all bool, buffer int) *audit.Subscription {
+	s := d.audit.Subscribe(ctx, buffer)
+	if all {
+		d.readers.watch(ctx)
+	}
+	return s
 }

@@ -42,12 +42,13 @@ func (ev *events) logged(m *nflog.Message) {
 		}
 		return
 	}
-	if !t.tag.Written {
-		return
-	}
 	e := entryOf(t.tag, m)
 	if e.PFW.UID.Known {
 		e.PFW.User = ev.users.name(e.PFW.UID.V)
+	}
+	if !t.tag.Written {
+		ev.d.audit.Show(e)
+		return
 	}
 	ev.d.audit.Append(e)
 	ev.d.accounts.received(t.key, m.Timestamp)

@@ -1,14 +1,19 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"pfw/daemon/api"
+	"pfw/daemon/audit"
 	"pfw/e2e/hosts"
+	"pfw/enforce/nflog"
 )
 
 const (
@@ -248,5 +253,90 @@ func TestAllowedConnectionsAreLoggedWhereAskedFor(t *testing.T) {
 	}
 	if e.PFW.Rule != "web" || e.PFW.Action != "allow" || e.PFW.Reason != "rule web allows tcp port 80" || e.SrcIP != "192.0.2.7" {
 		t.Errorf("entry %s", e.Line)
+	}
+}
+
+func TestAllowedConnectionsAreSeenByWhoWatches(t *testing.T) {
+	local, remote := hosts.Pair(t)
+	listen(t, local, ":80")
+	d := hosts.Run(t, local, web)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	client := api.NewClient(d.Socket)
+	seen := make(chan audit.Entry, 100)
+	ended := make(chan error, 1)
+	go func() {
+		for e, err := range client.Events(ctx, true, true) {
+			if err != nil {
+				ended <- err
+				return
+			}
+			seen <- e
+		}
+		ended <- nil
+	}()
+	// Who watches is heard of a moment later.
+	var e audit.Entry
+	eventually(t, "a connection shows", limit, func() bool {
+		if !connects(t, remote, "192.0.2.10:80") {
+			t.Fatal("not connected")
+		}
+		select {
+		case e = <-seen:
+			return true
+		case err := <-ended:
+			t.Fatal(err)
+		case <-time.After(200 * time.Millisecond):
+		}
+		return false
+	})
+	if e.EventType != audit.Allow || e.PFW.Rule != "web" || e.Seq != 0 {
+		t.Errorf("seen %s", e.Message())
+	}
+	cancel()
+	if all, err := d.Entries(); err != nil || len(all) > 0 {
+		t.Errorf("%v; what is only shown is in the log: %+v", err, all)
+	}
+	// Once nobody watches, nobody reads the group: another may.
+	eventually(t, "the group is free", limit, func() bool {
+		var r *nflog.Reader
+		err := local.Do(func() (err error) { r, err = nflog.Open(101, slog.New(slog.DiscardHandler)); return err })
+		if err != nil {
+			return false
+		}
+		return r.Close() == nil
+	})
+}
+
+func TestGroupThatAnotherReads(t *testing.T) {
+	local := hosts.New(t, "local")
+	var r *nflog.Reader
+	err := local.Do(func() (err error) { r, err = nflog.Open(100, slog.New(slog.DiscardHandler)); return err })
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := hosts.Prepare(t, local, telnet)
+	err = d.Start()
+	if hosts.ExitCode(err) != 1 || !strings.Contains(err.Error(), "nflog group 100: another listener has the group") {
+		t.Errorf("at a start: %v", err)
+	}
+	if table(t, local) != "" {
+		t.Error("something is in force")
+	}
+	edit(t, d, strings.Replace(telnet, "[log]", "[log]\ngroup = 102", 1))
+	start(t, d)
+	edit(t, d, telnet)
+	if err := d.Reload(); hosts.ExitCode(err) != 1 || !strings.Contains(err.Error(), "another listener has the group") {
+		t.Errorf("at a reload: %v", err)
+	}
+	if !strings.Contains(table(t, local), "group 102") {
+		t.Error("the refused reload changed the table")
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	reload(t, d)
+	if !strings.Contains(table(t, local), "group 100") {
+		t.Error("the group did not change")
 	}
 }

@@ -25,6 +25,10 @@ type readers struct {
 	retired map[uint16]time.Time
 	// lostBefore is what readers that are closed have lost.
 	lostBefore uint64
+	// watching counts those who want to see allowed connections that are not logged.
+	watching int
+	// ended is set once nothing more is to be read.
+	ended bool
 }
 
 func newReaders(d *Daemon) *readers {
@@ -35,14 +39,15 @@ func newReaders(d *Daemon) *readers {
 	return r
 }
 
-// groupsOf lists the groups that a policy logs to. That of allowed connections is bound only while somebody wants to
-// know of them, as the kernel's work for it is for nothing else.
-func groupsOf(p *policy.Policy) []uint16 {
+// groupsOf lists the groups that are to be read for a policy. That of allowed connections is bound only while somebody
+// wants to know of them, as the kernel's work for it is for nothing else.
+func groupsOf(p *policy.Policy, watching bool) []uint16 {
 	group := p.Log().Group
 	for _, b := range booksOf(p) {
-		if b.logs && b.action == policy.Allow {
-			return []uint16{group, group + 1}
-		}
+		watching = watching || b.logs && b.action == policy.Allow
+	}
+	if watching {
+		return []uint16{group, group + 1}
 	}
 	return []uint16{group}
 }
@@ -51,7 +56,11 @@ func groupsOf(p *policy.Policy) []uint16 {
 func (r *readers) open(p *policy.Policy) (opened []uint16, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, group := range groupsOf(p) {
+	return r.openLocked(p)
+}
+
+func (r *readers) openLocked(p *policy.Policy) (opened []uint16, err error) {
+	for _, group := range groupsOf(p, r.watching > 0) {
 		if _, ok := r.groups[group]; ok {
 			delete(r.retired, group)
 			continue
@@ -75,8 +84,31 @@ func (r *readers) open(p *policy.Policy) (opened []uint16, err error) {
 func (r *readers) retire(p *policy.Policy) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.retireLocked(p)
+}
+
+// watch reads the group of allowed connections until ctx ends, also where none is to be logged.
+func (r *readers) watch(ctx context.Context) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended {
+		return
+	}
+	r.watching++
+	if _, err := r.openLocked(r.d.force.Load().policy); err != nil {
+		r.d.log.Warn("allowed connections are not shown", "error", err)
+	}
+	context.AfterFunc(ctx, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.watching--
+		r.retireLocked(r.d.force.Load().policy)
+	})
+}
+
+func (r *readers) retireLocked(p *policy.Policy) {
 	used := map[uint16]bool{}
-	for _, group := range groupsOf(p) {
+	for _, group := range groupsOf(p, r.watching > 0) {
 		used[group] = true
 	}
 	for group := range r.groups {
@@ -110,6 +142,7 @@ func (r *readers) closeAll() {
 	for group := range r.groups {
 		r.closeLocked([]uint16{group})
 	}
+	r.ended = true
 	r.stopReading()
 }
 

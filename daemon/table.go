@@ -22,7 +22,9 @@ func (d *Daemon) keepTable() error {
 	}
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	broken := false
+	// Others may change their own tables all the time, so that a reading fails now and then.
+	const patient = 3
+	failures := 0
 	for {
 		select {
 		case <-d.work.Done():
@@ -30,24 +32,28 @@ func (d *Daemon) keepTable() error {
 		case <-ticker.C:
 		}
 		changed, err := d.table.Changed(d.work)
-		if err == nil && (changed || broken) {
+		if err == nil && (changed || failures > 0) {
 			err = d.restore(d.work)
 		}
 		if d.work.Err() != nil {
 			return nil
 		}
+		told := failures >= patient
+		failures++
+		if err == nil {
+			failures = 0
+		}
 		switch {
-		case err != nil && !broken:
+		case failures == patient:
 			d.log.Error("table inet pfw cannot be kept in force", "error", err)
 			d.faults.set(unrestored, "what the kernel enforces may not be the policy: "+err.Error(),
 				"systemctl restart pfwd; the journal has what went before")
 			d.status()
-		case err == nil && broken:
+		case err == nil && told:
 			d.log.Info("table inet pfw is in force again")
 			d.faults.clear(unrestored)
 			d.status()
 		}
-		broken = err != nil
 	}
 }
 

@@ -46,13 +46,14 @@ type line struct {
 // maxSeq is far beyond what any machine logs; a number above it is damage, not a sequence to go on from.
 const maxSeq = 1 << 62
 
-// UnmarshalJSON reads what MarshalJSON writes. An entry without a time, a sequence number or a known event type is an error.
+// UnmarshalJSON reads what MarshalJSON writes. An entry without a time or a known event type is an error.
+// One without a sequence number was shown and not logged.
 func (e *Entry) UnmarshalJSON(data []byte) error {
 	var l line
 	if err := json.Unmarshal(data, &l); err != nil {
 		return err
 	}
-	if l.Seq == 0 || l.Seq > maxSeq {
+	if l.Seq > maxSeq {
 		return fmt.Errorf("seq %d is out of range", l.Seq)
 	}
 	d := decoder{}

@@ -20,8 +20,8 @@ func (e Entry) MarshalJSON() ([]byte, error) { return e.AppendJSON(nil), nil }
 func (e *Entry) AppendJSON(b []byte) []byte {
 	b = append(b, `{"timestamp":"`...)
 	b = e.Timestamp.UTC().AppendFormat(b, eveTime)
-	b = append(b, `","seq":`...)
-	b = strconv.AppendUint(b, e.Seq, 10)
+	b = append(b, '"')
+	b = appendCount(b, `,"seq":`, e.Seq)
 	b = appendText(b, `,"event_type":`, e.EventType.String())
 	b = appendText(b, `,"direction":`, e.Direction)
 	b = appendText(b, `,"in_iface":`, e.InIface)

@@ -12,7 +12,7 @@ import (
 // printed. Rule, action, direction and severity are plain words, as entries outlive the policy that made them.
 type Entry struct {
 	Timestamp   time.Time // microseconds, UTC
-	Seq         uint64    // assigned by Log.Append
+	Seq         uint64    // assigned by Log.Append; zero of what is shown and not logged
 	EventType   EventType
 	Direction   string // in, out, forward
 	InIface     string

@@ -134,7 +134,7 @@ func replayLine(text []byte, afterSeq uint64, fn func(Entry)) bool {
 		return true
 	}
 	var e Entry
-	if e.UnmarshalJSON(text) != nil {
+	if e.UnmarshalJSON(text) != nil || e.Seq == 0 {
 		return false
 	}
 	if e.Seq > afterSeq {
