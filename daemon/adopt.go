@@ -19,30 +19,29 @@ type connection struct {
 }
 
 // openConnections lists the sockets that are connected to other machines, but for those that conntrack knows as other
-// rules ask it: these are left to cut. It must be asked before the first rule is there, from when on conntrack learns of
-// connections by whichever packet comes first.
-func (d *Daemon) openConnections(ctx context.Context) []connection {
-	tracked, err := d.table.Connections(ctx)
+// rules ask it: these, tracked says whether there are any, are left to cut. It must be asked before the first rule is
+// there, from when on conntrack learns of connections by whichever packet comes first.
+func (d *Daemon) openConnections(ctx context.Context) (untracked []connection, tracked bool) {
+	list, err := d.table.Connections(ctx)
 	if err != nil {
 		d.cannotAdopt(err)
-		return nil
+		return nil, true
 	}
 	known := map[enforce.Tuple]bool{}
-	for _, c := range tracked {
+	for _, c := range list {
 		known[c.Original], known[c.Reply] = true, true
 	}
 	sockets, err := procs.Sockets()
 	if err != nil {
 		d.cannotAdopt(err)
-		return nil
+		return nil, true
 	}
 	own, err := localAddresses()
 	if err != nil {
 		d.cannotAdopt(err)
-		return nil
+		return nil, true
 	}
 	listeners := procs.NewListeners(sockets)
-	var out []connection
 	for _, s := range sockets {
 		// A connection that is being opened is judged by its packets; one that has ended needs no judgement.
 		if s.Listening() || s.State == procs.TimeWait || s.State == procs.SynSent || own.has(s.Remote.Addr()) {
@@ -55,10 +54,10 @@ func (d *Daemon) openConnections(ctx context.Context) []connection {
 			c.tuple.Source, c.tuple.Destination = s.Remote, s.Local
 		}
 		if !known[c.tuple] {
-			out = append(out, c)
+			untracked = append(untracked, c)
 		}
 	}
-	return out
+	return untracked, len(list) > 0
 }
 
 func (d *Daemon) cannotAdopt(err error) {

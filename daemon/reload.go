@@ -94,9 +94,9 @@ func (d *Daemon) putFirst(ctx context.Context, l *loaded, found bool) error {
 	d.change.Lock()
 	defer d.change.Unlock()
 	var before []connection
+	tracked := true
 	if !found {
-		// Before the first rule, as the judgement is on what was open by then.
-		before = d.openConnections(ctx)
+		before, tracked = d.openConnections(ctx)
 	}
 	if err := d.put(ctx, l); err != nil {
 		return err
@@ -105,7 +105,9 @@ func (d *Daemon) putFirst(ctx context.Context, l *loaded, found bool) error {
 	if !found {
 		d.adopt(ctx, before)
 	}
-	d.cut(ctx, time.Now())
+	if tracked {
+		d.cut(ctx, time.Now())
+	}
 	if l.refused != nil {
 		d.refused(l.refused, "the last good policy is in force instead")
 	} else {
