@@ -81,14 +81,6 @@ func (t *Table) Connections(ctx context.Context) ([]Connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A dump walks all of conntrack's hash table, 10 ms where it is large, also to find it empty: at boot, say.
-	count, err := t.conntrack.StatsGlobal()
-	if err != nil {
-		return nil, fmt.Errorf("count conntrack's entries: %w", err)
-	}
-	if count.Entries == 0 {
-		return nil, nil
-	}
 	flows, err := t.conntrack.Dump(nil)
 	if err != nil {
 		return nil, fmt.Errorf("list conntrack's entries: %w", err)
