@@ -61,14 +61,44 @@ func (s *shown) String() string {
 	return s.text.String()
 }
 
-// until waits for a text on the screen.
-func (s *shown) until(t *testing.T, text string) {
+// running is a demo that a test acts upon meanwhile.
+type running struct {
+	shown *shown
+	stop  context.CancelFunc
+	ended chan struct{}
+	err   error // of the demo; read after ended
+}
+
+func begin(t *testing.T, d demo, out *shown) *running {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !strings.Contains(s.String(), text); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%q did not come", text)
+	ctx, stop := context.WithCancel(t.Context())
+	r := &running{shown: out, stop: stop, ended: make(chan struct{})}
+	go func() {
+		defer close(r.ended)
+		r.err = d.run(ctx)
+	}()
+	t.Cleanup(func() {
+		stop()
+		<-r.ended
+	})
+	return r
+}
+
+// until waits for a text on the screen.
+func (r *running) until(t *testing.T, text string) {
+	t.Helper()
+	for !strings.Contains(r.shown.String(), text) {
+		select {
+		case <-r.ended:
+			t.Fatalf("it ended before it showed %q: %v", text, r.err)
+		case <-time.After(10 * time.Millisecond):
 		}
 	}
+}
+
+func (r *running) wait() error {
+	<-r.ended
+	return r.err
 }
 
 func TestEverythingIsAsExpected(t *testing.T) {
@@ -151,11 +181,10 @@ func TestLiveUntilEnter(t *testing.T) {
 	d.probes = probes[:1]
 	pressed := make(chan struct{})
 	d.enter = func() (<-chan struct{}, error) { return pressed, nil }
-	ended := make(chan error)
-	go func() { ended <- d.run(t.Context()) }()
-	out.until(t, " -> 192.168.7.10:22 eth0 rule=ssh\n")
+	r := begin(t, d, out)
+	r.until(t, " -> 192.168.7.10:22 eth0 rule=ssh\n")
 	close(pressed)
-	if err := <-ended; err != nil {
+	if err := r.wait(); err != nil {
 		t.Error(err)
 	}
 	if _, after, _ := strings.Cut(out.String(), "== pfw monitor"); !strings.Contains(after, "== pfw rules") {
@@ -167,24 +196,20 @@ func TestLiveUntilInterrupt(t *testing.T) {
 	d, out := fresh(t)
 	d.probes = probes[:1]
 	d.enter = func() (<-chan struct{}, error) { return nil, nil }
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() { ended <- d.run(ctx) }()
-	out.until(t, "Press Enter")
-	stop()
-	if err := <-ended; err != nil {
+	r := begin(t, d, out)
+	r.until(t, "Press Enter")
+	r.stop()
+	if err := r.wait(); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestInterruptedMidway(t *testing.T) {
 	d, out := fresh(t)
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() { ended <- d.run(ctx) }()
-	out.until(t, "explain: ")
-	stop()
-	if err := <-ended; !errors.Is(err, context.Canceled) {
+	r := begin(t, d, out)
+	r.until(t, "explain: ")
+	r.stop()
+	if err := r.wait(); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want that it was stopped", err)
 	}
 	if strings.Contains(out.String(), "pfw status") {

@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -73,6 +75,8 @@ func (s *stage) monitor(pfw string) (stop func() error, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("read pfw monitor: %w", err)
 	}
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start pfw monitor: %w", err)
 	}
@@ -85,10 +89,15 @@ func (s *stage) monitor(pfw string) (stop func() error, err error) {
 		shown <- lines.Err()
 	}()
 	return func() error {
-		// Like Ctrl-C, at which it ends with status 0.
-		err := cmd.Process.Signal(os.Interrupt)
-		if err = errors.Join(err, <-shown, cmd.Wait()); err != nil {
-			return fmt.Errorf("stop pfw monitor: %w", err)
+		// Like Ctrl-C, at which it ends with status 0, or by the signal where it has
+		// only just begun.
+		sent := cmd.Process.Signal(os.Interrupt)
+		err := errors.Join(<-shown, cmd.Wait())
+		if status := cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signal() == syscall.SIGINT {
+			return nil
+		}
+		if err = errors.Join(sent, err); err != nil {
+			return fmt.Errorf("stop pfw monitor: %w\n%s", err, &stderr)
 		}
 		return nil
 	}, nil
