@@ -26,8 +26,9 @@ const (
 	foreignTable
 	// uncut: a connection that the policy forbids may go on.
 	uncut
-	// unsaved: the state directory cannot be written.
-	unsaved
+	// unsavedPolicy, unsavedAccounts: the state directory cannot be written.
+	unsavedPolicy
+	unsavedAccounts
 	// fileSink, journalSink: entries cannot be written there.
 	fileSink
 	journalSink
@@ -88,7 +89,8 @@ func (f *faults) list() []api.Fault {
 	return out
 }
 
-func (d *Daemon) unsavedFault(err error) {
-	d.faults.set(unsaved, "the state directory cannot be written: "+err.Error(),
+// unsaved tells of a state directory that cannot be written.
+func (d *Daemon) unsaved(k fault, err error) {
+	d.faults.set(k, "the state directory cannot be written: "+err.Error(),
 		"free space on the disk, and let user pfw write to "+d.o.StateDir)
 }

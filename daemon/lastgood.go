@@ -48,8 +48,10 @@ func loadFirst(o Options) (*loaded, error) {
 func (d *Daemon) saveLastGood(s *config.Snapshot) {
 	if err := replaceFile(lastGood(d.o.StateDir), func(w io.Writer) error { return s.Save(w) }); err != nil {
 		d.log.Warn("last good policy not saved", "error", err)
-		d.unsavedFault(err)
+		d.unsaved(unsavedPolicy, err)
+		return
 	}
+	d.faults.clear(unsavedPolicy)
 }
 
 // nextGeneration numbers the policies that come into force, also over restarts.
@@ -71,7 +73,7 @@ func (d *Daemon) nextGeneration() uint64 {
 	})
 	if err != nil {
 		d.log.Warn("number of the policy not saved", "error", err)
-		d.unsavedFault(err)
+		d.unsaved(unsavedPolicy, err)
 	}
 	return last + 1
 }

@@ -17,8 +17,6 @@ import (
 type ledgers struct {
 	d    *Daemon
 	path string
-	// reckoned is how many of the messages that readers.lost knows of the accounts know of too. For one goroutine at a time.
-	reckoned int64
 
 	mu   sync.Mutex
 	last []byte
@@ -97,10 +95,10 @@ func (l *ledgers) save() {
 		err = l.write(now)
 	}
 	if err != nil {
-		l.d.unsavedFault(err)
+		l.d.unsaved(unsavedAccounts, err)
 		return
 	}
-	l.d.faults.clear(unsaved)
+	l.d.faults.clear(unsavedAccounts)
 	l.last = text
 }
 

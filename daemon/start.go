@@ -53,6 +53,10 @@ type Daemon struct {
 	change   sync.Mutex
 	stopping bool
 	force    atomic.Pointer[force]
+	// telling is held by whatever writes what is due; reckoned, under it, is how many of the messages that the readers know
+	// to be lost the accounts know of too.
+	telling  sync.Mutex
+	reckoned int64
 	// rescheduled wakes the task that waits for the next edge of a schedule.
 	rescheduled chan struct{}
 

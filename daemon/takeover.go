@@ -19,7 +19,7 @@ func (d *Daemon) takeover(ctx context.Context, auditFile string) (found bool, er
 	if !found {
 		// Its counters begin with zero, so entries of before count for nothing.
 		if err := d.ledgers.forget(); err != nil {
-			d.unsavedFault(err)
+			d.unsaved(unsavedAccounts, err)
 		}
 		d.ledgers.begin(auditFile != "", map[accountKey]int64{})
 		return false, nil
@@ -68,7 +68,7 @@ func (d *Daemon) tampered(differs []string, when string) {
 	d.log.Warn("somebody else changed table inet pfw "+when+"; it is restored", "differs", what)
 	d.audit.Append(audit.Entry{EventType: audit.Tamper, PFW: audit.PFW{Reason: what}})
 	d.faults.hold(tampered, tamperShown, "somebody else changed pfw's table "+when+", and it was restored: "+what,
-		"find out who runs nft or iptables here; pfw log --json has the tamper entries")
+		"find out who runs nft or iptables here; journalctl -u pfwd PFW_EVENT_TYPE=tamper has the times")
 }
 
 // tamperShown is how long people see that the table was changed.

@@ -43,15 +43,17 @@ func (d *Daemon) keepAccounts() error {
 
 // tell writes the entries that are due.
 func (d *Daemon) tell(ctx context.Context) {
+	d.telling.Lock()
+	defer d.telling.Unlock()
 	quiet := d.readers.caughtUp(ctx)
 	lost := d.readers.lost()
-	for _, e := range d.accounts.due(time.Now(), quiet, lost-d.ledgers.reckoned) {
+	for _, e := range d.accounts.due(time.Now(), quiet, lost-d.reckoned) {
 		d.audit.Append(e)
 		if e.EventType == audit.Lost {
-			d.ledgers.reckoned += int64(e.PFW.Count)
+			d.reckoned += int64(e.PFW.Count)
 		}
 	}
 	if quiet {
-		d.ledgers.reckoned = lost
+		d.reckoned = lost
 	}
 }

@@ -51,7 +51,8 @@ func (t *Table) Apply(ctx context.Context, r Ruleset) (Applied, error) {
 	}
 	t.left = t.last
 	if err := t.record(); err != nil {
-		return Applied{}, fmt.Errorf("the ruleset is in force, but could not be recorded: %w", err)
+		// In force is in force: a full disk must not keep a firewall from starting.
+		t.log.Warn("the ruleset is in force, but not recorded; the next process will find it changed", "err", err)
 	}
 	return Applied{Generation: uint64(t.last.Generation), Retired: retired}, nil
 }
