@@ -138,43 +138,55 @@ func drain[T any](c chan T) {
 }
 
 func TestKeepLetsAnOlderConnectionGoOn(t *testing.T) {
+	g := newGround(t, TableOptions{})
+	s := stream(t, g.remote, g.local, "192.0.2.10:5001")
+	if err := s.Alive(patience); err != nil {
+		t.Fatal(err)
+	}
+	// Its client's port, from a socket list: conntrack has not seen it.
+	client := clientPort(t, g.remote)
+	tuple := Tuple{policy.TCP, netip.AddrPortFrom(remote4, client), netip.AddrPortFrom(local4, 5001)}
+	g.apply(build(t, policy.Defaults{Inbound: policy.Block, Outbound: policy.Block}, policy.Log{Group: 7}))
+	if err := g.table.Keep(t.Context(), []Tuple{tuple}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Alive(patience); err != nil {
+		t.Errorf("kept: %v", err)
+	}
+	if find(t, g.table, policy.TCP, 5001).Source.Port() != client {
+		t.Error("conntrack did not learn of it")
+	}
+}
+
+func TestKeepLetsNothingNewIn(t *testing.T) {
+	g := newGround(t, TableOptions{})
+	g.apply(build(t, policy.Defaults{Inbound: policy.Block, Outbound: policy.Block}, policy.Log{Group: 7}))
+	var kept []Tuple
+	for _, p := range []hosts.Packet{to(6, 22), to6(6, 22), to(17, 53), to6(17, 53), to(132, 53)} {
+		kept = append(kept, Tuple{policy.Protocol(p.Protocol), netip.AddrPortFrom(p.Source, p.SourcePort), netip.AddrPortFrom(p.Destination, p.DestinationPort)})
+	}
+	if err := g.table.Keep(t.Context(), kept); err != nil {
+		t.Fatal(err)
+	}
+	ack := func(p hosts.Packet) hosts.Packet { p.Flags = hosts.ACK; return p }
 	for _, c := range []struct {
-		what string
-		keep bool
-	}{{"kept", true}, {"not kept", false}} {
-		t.Run(c.what, func(t *testing.T) {
-			g := newGround(t, TableOptions{})
-			s := stream(t, g.remote, g.local, "192.0.2.10:5001")
-			if err := s.Alive(patience); err != nil {
-				t.Fatal(err)
-			}
-			// Its client's port, from a socket list: conntrack has not seen it.
-			client := clientPort(t, g.remote)
-			tuple := Tuple{policy.TCP, netip.AddrPortFrom(remote4, client), netip.AddrPortFrom(local4, 5001)}
-			g.apply(build(t, policy.Defaults{Inbound: policy.Block, Outbound: policy.Block}, policy.Log{Group: 7}))
-			if c.keep {
-				if err := g.table.Keep(t.Context(), []Tuple{tuple}); err != nil {
-					t.Fatal(err)
-				}
-				if err := s.Alive(patience); err != nil {
-					t.Errorf("kept: %v", err)
-				}
-				if find(t, g.table, policy.TCP, 5001).Source.Port() != client {
-					t.Error("conntrack did not learn of it")
-				}
-				// Only what is under way is kept: a packet that opens a connection is judged.
-				if err := g.local.ForgetConnections(); err != nil {
-					t.Fatal(err)
-				}
-				syn := to(6, 5001)
-				syn.SourcePort = client
-				if got := g.decided(syn, "default/in"); got != "default/in" {
-					t.Errorf("%s decided about a SYN, want the default", got)
-				}
-			} else if err := s.Alive(300 * time.Millisecond); err == nil {
-				t.Error("lives on without being kept")
-			}
-		})
+		what    string
+		packet  hosts.Packet
+		decided string
+	}{
+		{"a SYN", to(6, 22), "default/in"},
+		{"a SYN in IPv6", to6(6, 22), "default/in"},
+		{"TCP that is under way", ack(to(6, 22)), "connections/kept"},
+		{"TCP that is under way in IPv6", ack(to6(6, 22)), "connections/kept"},
+		{"other TCP that is under way", ack(to(6, 23)), "always/invalid"},
+		{"UDP", to(17, 53), "connections/kept"},
+		{"UDP in IPv6", to6(17, 53), "connections/kept"},
+		{"other UDP", to(17, 54), "default/in"},
+		{"SCTP", to(132, 53), "default/in"},
+	} {
+		if got := g.decided(c.packet, c.decided); got != c.decided {
+			t.Errorf("%s: %s decided, want %s", c.what, got, c.decided)
+		}
 	}
 }
 
