@@ -1,7 +1,9 @@
 package daemon
 
 import (
+	"net"
 	"testing"
+	"time"
 
 	"pfw/e2e/hosts"
 )
@@ -69,6 +71,48 @@ func TestReloadCutsWhatIsForbiddenAndNothingElse(t *testing.T) {
 	}
 	if err := stays.Alive(limit); err != nil {
 		t.Errorf("what is allowed is cut: %v", err)
+	}
+}
+
+func TestWhatWasCutMayComeAgainOnceItIsAllowed(t *testing.T) {
+	local, remote := hosts.Pair(t)
+	d := hosts.Run(t, local, blockAll)
+	udp := func() bool {
+		server, err := remote.ListenPacket("udp", "192.0.2.7:53")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
+		// The same ports each time, so the same connection.
+		client, err := local.DialWith(net.Dialer{LocalAddr: &net.UDPAddr{Port: 5353}}, "udp", "192.0.2.7:53")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		if _, err := client.Write([]byte("x")); err != nil {
+			return false // refused at once
+		}
+		if err := server.SetReadDeadline(time.Now().Add(shortly)); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = server.ReadFrom(make([]byte, 10))
+		return err == nil
+	}
+	if !udp() {
+		t.Fatal("nothing passes")
+	}
+	edit(t, d, blockAll+"[[rule]]\nname = \"no-dns\"\naction = \"block\"\ndirection = \"out\"\nprotocol = \"udp\"\nport = 53\n")
+	reload(t, d)
+	if _, err := d.WaitEntry(limit, isCut("no-dns", "out", 53)); err != nil {
+		t.Fatal(err)
+	}
+	if udp() {
+		t.Error("it goes on")
+	}
+	edit(t, d, blockAll)
+	reload(t, d)
+	if !udp() {
+		t.Error("it is still dropped")
 	}
 }
 

@@ -31,7 +31,7 @@ type force struct {
 	ruleset    enforce.Ruleset
 	generation uint64
 	since      time.Time
-	// until is when the ruleset's written-out schedules are to be written out anew.
+	// compiled is the time from which on the ruleset has schedules written out.
 	compiled time.Time
 }
 
