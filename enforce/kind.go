@@ -60,19 +60,6 @@ func tupleKind(address nftables.SetDatatype) kind {
 	return kind{typeText: "type " + d.Name, datatype: d, bytes: int(d.Bytes)}
 }
 
-// fields gives the lengths of a key's parts, in bytes, none where the key is one part.
-func (k *kind) fields() []uint32 {
-	parts := nftables.ConcatSetTypeElements(k.datatype)
-	if len(parts) < 2 {
-		return nil
-	}
-	var out []uint32
-	for _, p := range parts {
-		out = append(out, p.Bytes)
-	}
-	return out
-}
-
 func nativeBytes(v uint32) []byte { return binaryutil.NativeEndian.PutUint32(v) }
 
 func nativeText(v, _ []byte) string { return fmt.Sprint(binaryutil.NativeEndian.Uint32(v)) }
