@@ -69,7 +69,7 @@ func (t *Table) Verify(ctx context.Context) ([]string, error) {
 	if t.left == nil {
 		return nil, nil
 	}
-	got, err := t.socket.read(ctx, t.sizeOf)
+	got, err := t.socket.read(ctx, func(set string) int { return t.counts[set] })
 	if err != nil {
 		return nil, err
 	}
