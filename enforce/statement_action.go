@@ -57,26 +57,27 @@ func (s count) exprs() []expr.Any {
 	return []expr.Any{&expr.Objref{Type: unix.NFT_OBJECT_COUNTER, Name: s.counter}}
 }
 
-// overRate asks whether more packets than the rate come this way: a token bucket that holds the rate's number.
+// overRate asks whether more packets than the rate come this way: a token bucket.
 type overRate struct {
 	packets uint32
 	per     string
 	unit    expr.LimitTime
+	burst   uint32 // the number in the rate, as firewall.toml has it
 }
 
-// newOverRate spells a rate in a unit that the kernel has: packets a second where the time is none of its units.
+// newOverRate spells a rate in a unit that the kernel has: packets a day where the time is none of its units.
 func newOverRate(r policy.Rate) overRate {
 	switch r.Per {
 	case time.Second:
-		return overRate{r.Packets, "second", expr.LimitTimeSecond}
+		return overRate{r.Packets, "second", expr.LimitTimeSecond, r.Packets}
 	case time.Minute:
-		return overRate{r.Packets, "minute", expr.LimitTimeMinute}
+		return overRate{r.Packets, "minute", expr.LimitTimeMinute, r.Packets}
 	case time.Hour:
-		return overRate{r.Packets, "hour", expr.LimitTimeHour}
+		return overRate{r.Packets, "hour", expr.LimitTimeHour, r.Packets}
 	case 24 * time.Hour:
-		return overRate{r.Packets, "day", expr.LimitTimeDay}
+		return overRate{r.Packets, "day", expr.LimitTimeDay, r.Packets}
 	}
-	return overRate{perDay(r), "day", expr.LimitTimeDay}
+	return overRate{perDay(r), "day", expr.LimitTimeDay, r.Packets}
 }
 
 // perDay is the rate in the unit that loses least of an odd time; at least 1, as 0 means no limit to the kernel.
@@ -86,11 +87,11 @@ func perDay(r policy.Rate) uint32 {
 }
 
 func (s overRate) text() string {
-	return fmt.Sprintf("limit rate over %d/%s burst %d packets", s.packets, s.per, s.packets)
+	return fmt.Sprintf("limit rate over %d/%s burst %d packets", s.packets, s.per, s.burst)
 }
 
 func (s overRate) exprs() []expr.Any {
-	return []expr.Any{&expr.Limit{Type: expr.LimitTypePkts, Rate: uint64(s.packets), Unit: s.unit, Burst: s.packets, Over: true}}
+	return []expr.Any{&expr.Limit{Type: expr.LimitTypePkts, Rate: uint64(s.packets), Unit: s.unit, Burst: s.burst, Over: true}}
 }
 
 // logTo hands the beginning of the packet to a group of nflog, with a tag.

@@ -157,41 +157,6 @@ func (t *Table) addTable(ctx context.Context) error {
 	return t.socket.commit(ctx, &b)
 }
 
-// Counters reads all counters.
-func (t *Table) Counters(ctx context.Context) (Counters, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if err := ctx.Err(); err != nil {
-		return Counters{}, err
-	}
-	return t.counters()
-}
-
-func (t *Table) counters() (Counters, error) {
-	got := snapshot{counters: map[string]Counter{}}
-	if err := t.socket.readCounters(&got); err != nil {
-		return Counters{}, fmt.Errorf("read counters: %w", err)
-	}
-	return t.placed(got.counters), nil
-}
-
-// placed sorts readings by what they count.
-func (t *Table) placed(readings map[string]Counter) Counters {
-	c := newCounters()
-	for name, value := range readings {
-		c.put(name, value)
-	}
-	for name, r := range c.Rules {
-		r.Logged = t.logged[ruleCounter+string(name)]
-		c.Rules[name] = r
-	}
-	for d, r := range c.Defaults {
-		r.Logged = t.logged[defaultCounter+d.String()]
-		c.Defaults[d] = r
-	}
-	return c
-}
-
 // Remove deletes the table: the firewall is off. Where there is none, that is no error.
 func (t *Table) Remove(ctx context.Context) error {
 	t.mu.Lock()
