@@ -24,42 +24,61 @@ type Applied struct {
 func (t *Table) Apply(ctx context.Context, r Ruleset) (Applied, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := t.makeReady(ctx); err != nil {
-		return Applied{}, fmt.Errorf("make table inet %s ready: %w", tableName, err)
+	if err := t.refresh(ctx); err != nil {
+		return Applied{}, err
 	}
-	if t.last == nil {
-		if _, err := t.look(ctx); err != nil {
-			return Applied{}, err
-		}
+	if err := t.recordUnfinished(); err != nil {
+		t.log.Warn("that a ruleset is about to be swapped is not recorded", "error", err)
 	}
 	loaded, err := t.load(ctx, r.sets)
 	if err != nil {
-		return Applied{}, errors.Join(fmt.Errorf("load sets: %w", err), t.unload(loaded))
+		return Applied{}, errors.Join(fmt.Errorf("load sets: %w", err), t.unload(loaded), t.record())
 	}
 	names := maps.Clone(t.held)
 	maps.Copy(names, loaded)
-	maps.DeleteFunc(names, func(contents, _ string) bool { return !r.asksFor(contents) })
+	wanted := map[string]bool{}
+	for _, s := range r.sets {
+		wanted[s.name] = true
+	}
+	maps.DeleteFunc(names, func(contents, _ string) bool { return !wanted[contents] })
 	if err := t.swap(ctx, r, names); err != nil {
-		return Applied{}, errors.Join(fmt.Errorf("swap rules: %w", err), t.unload(loaded))
+		return Applied{}, errors.Join(fmt.Errorf("swap rules: %w", err), t.unload(loaded), t.record())
 	}
 	t.logged = maps.Clone(r.logged)
 	t.held = names
 	retired, err := t.retire(ctx, r.counters)
 	if err != nil {
 		// The rules are in force. The counters stay, and the next Apply tries again.
-		t.log.Warn("counters of rules that are gone could not be deleted", "err", err)
+		t.log.Warn("counters of rules that are gone could not be deleted", "error", err)
 	}
 	t.left = t.last
 	if err := t.record(); err != nil {
 		// In force is in force: a full disk must not keep a firewall from starting.
-		t.log.Warn("the ruleset is in force, but not recorded; the next process will find it changed", "err", err)
+		t.log.Warn("the ruleset is in force, but not recorded; the next process will find it changed", "error", err)
 	}
 	return Applied{Generation: uint64(t.last.Generation), Retired: retired}, nil
 }
 
-// asksFor tells whether the ruleset has a set of these contents.
-func (r *Ruleset) asksFor(contents string) bool {
-	return slices.ContainsFunc(r.sets, func(s set) bool { return s.name == contents && !s.dynamic })
+// refresh sees to it that the table is there and that it is known what is in it.
+func (t *Table) refresh(ctx context.Context) error {
+	if t.last != nil && !t.owned {
+		// Others may change it at any time, or have deleted it.
+		changed, err := t.changed()
+		if err == nil && changed {
+			_, err = t.verify(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := t.makeReady(ctx); err != nil {
+		return fmt.Errorf("make table inet %s ready: %w", tableName, err)
+	}
+	if t.last != nil {
+		return nil
+	}
+	_, err := t.look(ctx)
+	return err
 }
 
 // look reads the table. The elements of sets that are known to be as they were loaded are not read again: with many sets

@@ -54,7 +54,11 @@ func TestConnectionsThatPassThrough(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			conn, err := c.from.Dial("tcp", c.address, 500*time.Millisecond)
+			limit := patience
+			if c.want == errTimeout {
+				limit = 500 * time.Millisecond
+			}
+			conn, err := c.from.Dial("tcp", c.address, limit)
 			if err == nil {
 				closing(t, conn.Close)
 			}

@@ -43,6 +43,21 @@ func (t *Table) localAddresses() (*localAddresses, error) {
 	return &l, nil
 }
 
+// Directions tells which way connections were opened, each given as it was opened; zero for what stays on this machine.
+func (t *Table) Directions(list []Tuple) ([]policy.Direction, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	own, err := t.localAddresses()
+	if err != nil {
+		return nil, err
+	}
+	out := make([]policy.Direction, len(list))
+	for i := range list {
+		out[i] = own.direction(list[i])
+	}
+	return out, nil
+}
+
 // direction tells which way a connection was opened; 0 where both ends are here.
 func (l *localAddresses) direction(t Tuple) policy.Direction {
 	from, to := t.Source.Addr(), t.Destination.Addr()

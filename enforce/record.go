@@ -17,16 +17,29 @@ const recordName = "table.json"
 type left struct {
 	snapshot
 	Counters []string `json:"counters"`
+	// Unfinished says that the process was about to change the table, and may or may not have.
+	Unfinished bool `json:"unfinished,omitempty"`
 }
 
 func (t *Table) recordPath() string { return filepath.Join(t.options.StateDir, recordName) }
 
 // record writes down what is in force. Not to the disk for good: a machine that goes down takes the table with it.
 func (t *Table) record() error {
+	if t.left == nil {
+		return t.dropRecord()
+	}
+	return t.write(left{snapshot: *t.left, Counters: slices.Sorted(maps.Keys(t.left.counters))})
+}
+
+// recordUnfinished writes down that the table is about to be changed, so that a process that ends in between is not taken
+// for somebody who tampers.
+func (t *Table) recordUnfinished() error { return t.write(left{Unfinished: true}) }
+
+func (t *Table) write(l left) error {
 	if t.options.StateDir == "" {
 		return nil
 	}
-	data, err := json.Marshal(left{*t.left, slices.Sorted(maps.Keys(t.left.counters))})
+	data, err := json.Marshal(l)
 	if err != nil {
 		return fmt.Errorf("record table: %w", err)
 	}

@@ -89,6 +89,10 @@ func (t *Table) Changed(ctx context.Context) (bool, error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
+	return t.changed()
+}
+
+func (t *Table) changed() (bool, error) {
 	if t.last == nil || t.moved {
 		return true, nil
 	}

@@ -30,7 +30,7 @@ func (t *Table) Takeover(ctx context.Context) (found bool, tampered []string, er
 	was, err := t.recorded()
 	if err != nil {
 		// A record that cannot be read is none: everything is loaded anew.
-		t.log.Warn("what was left in force is not known", "err", err)
+		t.log.Warn("what was left in force is not known", "error", err)
 	}
 	if was != nil {
 		for name, s := range was.Sets {
@@ -45,6 +45,11 @@ func (t *Table) Takeover(ctx context.Context) (found bool, tampered []string, er
 	got.asleep = table.Flags&nftables.TableFlagDormant != 0
 	if was == nil {
 		return true, []string{"there is no record of what was left in force"}, nil
+	}
+	if was.Unfinished {
+		// What is in force may be its last policy or the one before. Nothing of it is trusted.
+		t.log.Info("the last process ended while it put a policy in force")
+		return true, nil, nil
 	}
 	t.left = &was.snapshot
 	// Adopting the table is one transaction of ours; without an owner there is none.
@@ -66,6 +71,10 @@ func (t *Table) Takeover(ctx context.Context) (found bool, tampered []string, er
 func (t *Table) Verify(ctx context.Context) ([]string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.verify(ctx)
+}
+
+func (t *Table) verify(ctx context.Context) ([]string, error) {
 	if t.left == nil {
 		return nil, nil
 	}

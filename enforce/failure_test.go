@@ -1,0 +1,147 @@
+package enforce
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"pfw/config/policy"
+	"pfw/e2e/hosts"
+)
+
+// A process that ends between the change and the record of it has not tampered.
+func TestAnEndInTheMiddleIsNoTampering(t *testing.T) {
+	h, o := hosts.New(t, "host"), TableOptions{StateDir: t.TempDir()}
+	table := open(t, h, o)
+	apply(t, table, listPolicy(t))
+	want := blocks(t, h)
+	if err := table.recordUnfinished(); err != nil {
+		t.Fatal(err)
+	}
+	crash(t, table)
+	next := open(t, h, o)
+	if tampered := takeover(t, next); tampered != nil {
+		t.Errorf("%q differs", tampered)
+	}
+	if len(next.held) > 0 {
+		t.Errorf("sets %v are trusted", next.held)
+	}
+	apply(t, next, listPolicy(t))
+	if diff := cmp.Diff(want, firstNames(blocks(t, h))); diff != "" {
+		t.Errorf("not as before:\n%s", diff)
+	}
+}
+
+func TestWithoutARecordTheRulesAreInForceAllTheSame(t *testing.T) {
+	h := hosts.New(t, "host")
+	table := open(t, h, TableOptions{StateDir: filepath.Join(t.TempDir(), "missing")})
+	apply(t, table, listPolicy(t))
+	if !strings.Contains(list(t, h), "chain in/ssh") {
+		t.Error("not in force")
+	}
+}
+
+// Others may change a table that nobody owns between two looks at it.
+func TestApplyFindsWhatIsThere(t *testing.T) {
+	for _, script := range []string{"delete table inet pfw", "flush table inet pfw\ndelete chain inet pfw in/web", "add table ip other"} {
+		h := hosts.New(t, "host")
+		table := open(t, h, TableOptions{WithoutOwner: true})
+		apply(t, table, listPolicy(t))
+		before := blocks(t, h)
+		nft(t, h, script)
+		apply(t, table, listPolicy(t))
+		if diff := cmp.Diff(before, blocks(t, h)); diff != "" {
+			t.Errorf("after %s:\n%s", script, diff)
+		}
+	}
+}
+
+// More errors than the socket can hold leave the outcome open; what is there then tells.
+func TestAnswersThatAreLost(t *testing.T) {
+	h := hosts.New(t, "host")
+	table := open(t, h, TableOptions{})
+	apply(t, table, listPolicy(t))
+	before := list(t, h)
+	if err := table.socket.nl.SetReadBuffer(1); err != nil {
+		t.Fatal(err)
+	}
+	bad := Compile(listPolicy(t), Options{Now: now})
+	for i := range bad.chains {
+		if bad.chains[i].name == "input" {
+			for range 2000 {
+				bad.chains[i].rules = append(bad.chains[i].rules, rule{statements: []statement{goTo{"nowhere"}}})
+			}
+		}
+	}
+	if _, err := table.Apply(t.Context(), bad); err == nil {
+		t.Error("no error")
+	}
+	if list(t, h) != before {
+		t.Error("the table changed")
+	}
+	apply(t, table, build(t, standard, logging, policy.Rule{Name: "other", Action: policy.Allow, Scope: in(t, "10.0.0.0/8 192.0.2.9")}))
+	if !strings.Contains(list(t, h), "chain in/other") {
+		t.Error("the next ruleset is not in force")
+	}
+}
+
+func TestWhatTheKernelDoesNotHaveIsNamed(t *testing.T) {
+	h := hosts.New(t, "host")
+	table := open(t, h, TableOptions{})
+	p := listPolicy(t)
+	apply(t, table, p)
+	r := Compile(p, Options{Now: now})
+	for what, spoil := range map[string]func(*snapshot){
+		"chain in/ssh is not there": func(s *snapshot) { delete(s.Chains, "in/ssh") },
+		"chain input has 1 rules of 19": func(s *snapshot) {
+			c := s.Chains["input"]
+			c.Rules = 1
+			s.Chains["input"] = c
+		},
+		"chain input is filter hook input priority 0, policy accept and not": func(s *snapshot) {
+			c := s.Chains["input"]
+			c.Base = strings.Replace(c.Base, "drop", "accept", 1)
+			s.Chains["input"] = c
+		},
+		"counter rule/ssh is not there": func(s *snapshot) { delete(s.counters, "rule/ssh") },
+		"set banned4 is not there":      func(s *snapshot) { delete(s.Sets, "banned4") },
+		"set " + table.held[setOf(r)] + " does not have the elements": func(s *snapshot) {
+			x := s.Sets[table.held[setOf(r)]]
+			x.Hash = ""
+			s.Sets[table.held[setOf(r)]] = x
+		},
+	} {
+		got, err := table.socket.read(t.Context(), func(set string) int { return table.counts[set] })
+		if err != nil {
+			t.Fatal(err)
+		}
+		none := &snapshot{}
+		if wrong := r.missing(got, none, table.held); len(wrong) > 0 {
+			t.Fatal(wrong)
+		}
+		spoil(got)
+		wrong := strings.Join(r.missing(got, none, table.held), "; ")
+		if !strings.Contains(wrong, what) {
+			t.Errorf("%q is found, want %q", wrong, what)
+		}
+	}
+	got, err := table.socket.read(t.Context(), func(string) int { return 0 })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if wrong := strings.Join(r.missing(got, got, table.held), "; "); !strings.Contains(wrong, "still has the rules of before") {
+		t.Errorf("%q is found of a table that was not swapped", wrong)
+	}
+}
+
+// setOf finds the set of addresses of listPolicy.
+func setOf(r Ruleset) string {
+	for _, s := range r.sets {
+		if s.kind == &ipv4Kind {
+			return s.name
+		}
+	}
+	panic("no set of addresses")
+}
