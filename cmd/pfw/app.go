@@ -1,13 +1,10 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,13 +34,11 @@ type app struct {
 // run does what the arguments say and gives the exit status.
 func run(args []string, stdout, stderr io.Writer) int {
 	a := &app{out: newScreen(stdout), err: newScreen(stderr)}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	root := a.root()
 	root.SetArgs(arrows(args))
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	err := root.Execute()
 	if err == nil {
 		err = a.out.failed
 	}

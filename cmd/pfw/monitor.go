@@ -2,6 +2,9 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +20,9 @@ func (a *app) monitor() *cobra.Command {
 		Example: example("pfw monitor --all"),
 		Args:    words(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx := cmd.Context()
+			// Only here: the other verbs have nothing to end in order, and are to end at once.
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
 			for e, err := range a.client().Events(ctx, true, all) {
 				switch {
 				case ctx.Err() != nil:
