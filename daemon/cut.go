@@ -101,25 +101,26 @@ func (d *Daemon) connections(ctx context.Context) (tracked, kept []enforce.Conne
 	if err != nil || len(older) == 0 {
 		return tracked, nil, err
 	}
-	own, err := localAddresses()
+	directions, err := d.table.Directions(older)
 	if err != nil {
 		return nil, nil, err
 	}
-	unknown := map[enforce.Tuple]bool{}
-	for _, t := range older {
-		unknown[t] = true
+	unknown := map[enforce.Tuple]policy.Direction{}
+	for i, t := range older {
+		unknown[t] = directions[i]
 	}
 	for i := range tracked {
 		c := &tracked[i]
-		if back := c.Tuple.Reversed(); unknown[back] {
+		back := c.Tuple.Reversed()
+		if direction, ok := unknown[back]; ok {
 			// The first packet that conntrack saw was an answer.
-			c.Tuple, c.Direction = back, own.direction(back)
+			c.Tuple, c.Direction = back, direction
 			c.Original, c.Reply = c.Reply, c.Original
 		}
 		delete(unknown, c.Tuple)
 	}
-	for t := range unknown {
-		kept = append(kept, enforce.Connection{Tuple: t, Direction: own.direction(t), Original: t, Reply: t.Reversed()})
+	for t, direction := range unknown {
+		kept = append(kept, enforce.Connection{Tuple: t, Direction: direction, Original: t, Reply: t.Reversed()})
 	}
 	return tracked, kept, nil
 }
@@ -182,14 +183,14 @@ func (d *Daemon) uncut(ctx context.Context, now time.Time) error {
 	if err != nil || len(cuts) == 0 {
 		return err
 	}
-	own, err := localAddresses()
+	directions, err := d.table.Directions(cuts)
 	if err != nil {
 		return err
 	}
 	p := d.force.Load().policy
 	var allowed []enforce.Tuple
-	for _, t := range cuts {
-		f := flowOf(t, own.direction(t))
+	for i, t := range cuts {
+		f := flowOf(t, directions[i])
 		f.Time = policy.Known(now)
 		if _, sure := p.Refused(f); !sure {
 			allowed = append(allowed, t)

@@ -64,14 +64,3 @@ func (own addresses) has(a netip.Addr) bool {
 	_, ok := own[a]
 	return ok || a.IsLoopback()
 }
-
-// direction tells which way a connection was opened.
-func (own addresses) direction(t enforce.Tuple) policy.Direction {
-	switch {
-	case own.has(t.Source.Addr()):
-		return policy.Out
-	case own.has(t.Destination.Addr()):
-		return policy.In
-	}
-	return policy.Forward
-}
