@@ -15,7 +15,6 @@ import (
 // trial is one policy and the packets that are sent through it.
 type trial struct {
 	n      *network
-	toml   string
 	policy *policy.Policy
 	now    time.Time
 	shots  []shot
@@ -23,6 +22,9 @@ type trial struct {
 	tail   *hosts.Tail
 	// entries holds what the audit log said since the policy is in force.
 	entries map[label][]hosts.Entry
+	// open are flows that an earlier policy let open, cut those of them that were
+	// cut since.
+	open, cut map[tuple]bool
 }
 
 // difference is a packet, or a counter, of which the answers differ.
@@ -47,14 +49,21 @@ func (n *network) judge(toml string, shots []shot, limit time.Duration) []differ
 	}
 	n.must(n.local.ForgetConnections())
 	n.must(n.daemon.Reload())
-	r := &trial{n: n, toml: toml, policy: loaded.Policy, now: time.Now(), shots: shots, entries: map[label][]hosts.Entry{}}
-	rules, err := n.daemon.Rules()
-	n.must(err)
+	r := &trial{n: n, policy: loaded.Policy, shots: shots}
+	return r.run(limit)
+}
+
+// run sends the packets under the policy in force, and compares.
+func (r *trial) run(limit time.Duration) []difference {
+	r.n.t.Helper()
+	r.now, r.entries = time.Now(), map[label][]hosts.Entry{}
+	rules, err := r.n.daemon.Rules()
+	r.n.must(err)
 	r.before = rules.Packets()
-	r.tail, err = n.daemon.Tail()
-	n.must(err)
-	n.seen.forget()
-	n.fire(shots)
+	r.tail, err = r.n.daemon.Tail()
+	r.n.must(err)
+	r.n.seen.forget()
+	r.n.fire(r.shots)
 	// Nothing more may come once all has: the second look is for what came twice.
 	if found := r.settle(limit); len(found) > 0 {
 		return found
@@ -89,8 +98,14 @@ func (r *trial) compare() []difference {
 		if by == "default" {
 			by += " " + s.direction.String()
 		}
-		decided[by]++
 		want := r.wants(s, d)
+		if r.cut[tupleOf(s.packet)] {
+			want = "vanishes, no entry"
+		} else if r.open[tupleOf(s.packet)] && d.Verdict == policy.Allow && (d.Rule != nil || d.By == "default") {
+			want = "arrives, no entry" // no opening
+		} else {
+			decided[by]++
+		}
 		if got := r.got(s); got != want {
 			text := fmt.Sprintf("%s\n  Decide: %s by %s: %s\n  so:     %s\n  but:    %s", r.text(s), d.Verdict, d.By, d.Reason, want, got)
 			for _, e := range r.entries[labelOf(s.packet)] {

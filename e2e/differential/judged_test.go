@@ -361,6 +361,17 @@ port = 5353
 	if cut := g.entries(func(e hosts.Entry) bool { return e.EventType == "cut" }); len(cut) > 0 {
 		t.Errorf("cut: %s", cut[0].Line)
 	}
+	// A policy that refuses them cuts them, and the next one lets them in again.
+	g.must(g.daemon.Edit(nothing))
+	g.must(g.daemon.Reload())
+	isCut := func(e hosts.Entry) bool { return e.EventType == "cut" && e.Direction == "in" && e.DestPort == 5353 }
+	if cut := g.waitEntries(4, isCut); len(cut) != 4 {
+		t.Errorf("%d cut entries, want 4", len(cut))
+	}
+	g.must(g.daemon.Edit(mdns))
+	g.must(g.daemon.Reload())
+	send()
+	arrive("after they were cut and allowed again")
 }
 
 // A rule about a user holds for sockets of that user, and no others; so does one
