@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 )
 
@@ -100,14 +101,8 @@ func DHCPPorts(f Family, d Direction) (source, destination uint16) {
 
 // always says whether the packet meets something that is always in force.
 func (f *Flow) always() (a Always, met answer) {
-	loopback := answer(no)
-	if f.Direction == In {
-		loopback = ask(f.InInterface, false, isLoopback)
-	} else if f.Direction == Out {
-		loopback = ask(f.OutInterface, false, isLoopback)
-	}
 	// An interface that is not known is not taken for loopback: pfw judges no loopback connection.
-	if loopback == yes {
+	if f.onLoopback() == yes {
 		return Loopback, yes
 	}
 	if f.Banned {
@@ -137,6 +132,23 @@ func (f *Flow) always() (a Always, met answer) {
 		}
 	}
 	return 0, no
+}
+
+func (f *Flow) onLoopback() answer {
+	by := f.InInterface
+	switch f.Direction {
+	case Forward:
+		return no
+	case Out:
+		by = f.OutInterface
+	}
+	// Where no interface is named, the address tells: no other carries 127.0.0.0/8 or ::1 (RFC 6890).
+	for _, end := range []Field[netip.Addr]{f.Source, f.Destination} {
+		if a, ok := end.Get(); ok && a.IsLoopback() && by.state == absent {
+			return yes
+		}
+	}
+	return ask(by, false, isLoopback)
 }
 
 func isLoopback(name string) bool { return name == "lo" }

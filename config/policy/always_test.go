@@ -24,6 +24,9 @@ func TestAlwaysInForce(t *testing.T) {
 	}{
 		{"loopback in", flow{Direction: In, Family: IPv4, Protocol: TCP, InInterface: Known("lo")}, Allow, "loopback"},
 		{"loopback out", flow{Direction: Out, Family: IPv4, Protocol: TCP, OutInterface: Known("lo"), Banned: true}, Allow, "loopback"},
+		{"loopback by its address", flow{Direction: In, Family: IPv4, Protocol: TCP, Source: Known(netip.MustParseAddr("127.0.0.1"))}, Allow, "loopback"},
+		{"loopback by its address out", flow{Direction: Out, Family: IPv6, Protocol: TCP, Destination: Known(netip.MustParseAddr("::1"))}, Allow, "loopback"},
+		{"forged loopback address", flow{Direction: In, Family: IPv4, Protocol: TCP, Source: Known(netip.MustParseAddr("127.0.0.1")), InInterface: Known("eth0")}, Block, "all"},
 		{"forward from lo", flow{Direction: Forward, Family: IPv4, Protocol: TCP, InInterface: Known("lo"), OutInterface: Known("lo")}, Block, "default"},
 		{"banned", flow{Direction: In, Family: IPv4, Protocol: TCP, Banned: true}, Block, "banned"},
 		{"interface unknown", flow{Direction: In, Family: IPv4, Protocol: TCP, InInterface: Unknown[string]()}, Block, "all"},
