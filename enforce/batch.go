@@ -70,9 +70,9 @@ func (b *batch) deleteSet(name string) {
 	b.add(unix.NFT_MSG_DELSET, 0, subject{verb: "delete", noun: "set", name: name}, appendText(inTable(), unix.NFTA_SET_NAME, name))
 }
 
-func (b *batch) deleteCounter(name string) {
-	a := appendText(inTable(), unix.NFTA_OBJ_NAME, name)
-	b.add(unix.NFT_MSG_DELOBJ, 0, subject{verb: "delete", noun: "counter", name: name}, appendNumber(a, unix.NFTA_OBJ_TYPE, unix.NFT_OBJECT_COUNTER))
+func (b *batch) deleteObject(o object) {
+	a := appendText(inTable(), unix.NFTA_OBJ_NAME, o.name)
+	b.add(unix.NFT_MSG_DELOBJ, 0, subject{verb: "delete", noun: "object", name: o.name}, appendNumber(a, unix.NFTA_OBJ_TYPE, o.kind))
 }
 
 func (b *batch) addCounter(name string) {

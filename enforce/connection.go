@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
-	"strings"
 
 	"github.com/ti-mo/conntrack"
 	"golang.org/x/sys/unix"
@@ -83,8 +81,10 @@ func (t *Table) Connections(ctx context.Context) ([]Connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	if noneTracked() {
-		return nil, nil
+	// A dump walks all of conntrack's hash table, 10 ms where that is large, to find it empty; so it is at boot, when the
+	// network waits for the policy.
+	if n, err := t.socket.tracked(); n == 0 || err != nil {
+		return nil, err
 	}
 	flows, err := t.conntrack.Dump(nil)
 	if err != nil {
@@ -98,14 +98,6 @@ func (t *Table) Connections(ctx context.Context) ([]Connection, error) {
 		}
 	}
 	return out, nil
-}
-
-// noneTracked tells that conntrack has no entry. A dump walks all of its hash table, 10 ms where that is large, to find it
-// empty; so it is at boot, when the network waits for the policy.
-func noneTracked() bool {
-	text, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_count")
-	// Without the answer the dump gives it.
-	return err == nil && strings.TrimSpace(string(text)) == "0"
 }
 
 // connectionOf sorts an entry's addresses. Where the destination was translated, rules see the new one, from which the

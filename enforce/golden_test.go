@@ -106,3 +106,31 @@ func blocks(t testing.TB, h *hosts.Host) []string {
 	slices.Sort(out)
 	return out
 }
+
+// Whatever was in force before, a ruleset is in force as if it were the first.
+func TestEveryCaseFollowsEveryOther(t *testing.T) {
+	hosts.Need(t, "nft")
+	h := hosts.New(t, "host")
+	table := open(t, h, TableOptions{StateDir: t.TempDir()})
+	dirs := cases(t)
+	rulesets, want := map[string]Ruleset{}, map[string][]string{}
+	for _, dir := range dirs {
+		rulesets[dir] = compileFile(t, dir)
+		fresh := hosts.New(t, "fresh")
+		nft(t, fresh, rulesets[dir].String())
+		want[dir] = blocks(t, fresh)
+	}
+	before := ""
+	for stride := 1; stride < len(dirs); stride += 3 {
+		for i := range dirs {
+			dir := dirs[i*stride%len(dirs)]
+			if _, err := table.Apply(t.Context(), rulesets[dir]); err != nil {
+				t.Fatalf("%s after %s: %v", dir, before, err)
+			}
+			if diff := cmp.Diff(want[dir], blocks(t, h)); diff != "" {
+				t.Fatalf("%s after %s lists as another:\n%s", dir, before, diff)
+			}
+			before = dir
+		}
+	}
+}

@@ -9,11 +9,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// object is a named object of the table: a counter, or something that is not pfw's.
+type object struct {
+	name string
+	kind uint32
+}
+
+// readCounters reads the counters, and which other objects there are.
 func (s *socket) readCounters(got *snapshot) error {
 	return s.dump(unix.NFT_MSG_GETOBJ, func(attributes []byte) error {
-		var name string
-		var kind uint32
-		var value Counter
+		var o object
+		var data []byte
 		ad, err := netlink.NewAttributeDecoder(attributes)
 		if err != nil {
 			return err
@@ -22,28 +28,40 @@ func (s *socket) readCounters(got *snapshot) error {
 		for ad.Next() {
 			switch ad.Type() {
 			case unix.NFTA_OBJ_NAME:
-				name = ad.String()
+				o.name = ad.String()
 			case unix.NFTA_OBJ_TYPE:
-				kind = ad.Uint32()
+				o.kind = ad.Uint32()
 			case unix.NFTA_OBJ_DATA:
-				ad.Nested(func(in *netlink.AttributeDecoder) error {
-					for in.Next() {
-						switch in.Type() {
-						case unix.NFTA_COUNTER_BYTES:
-							value.Bytes = in.Uint64()
-						case unix.NFTA_COUNTER_PACKETS:
-							value.Packets = in.Uint64()
-						}
-					}
-					return nil
-				})
+				data = ad.Bytes()
 			}
 		}
-		if kind == unix.NFT_OBJECT_COUNTER {
-			got.counters[name] = value
+		if err := ad.Err(); err != nil {
+			return err
 		}
-		return ad.Err()
+		if o.kind != unix.NFT_OBJECT_COUNTER {
+			got.strangers = append(got.strangers, o)
+			return nil
+		}
+		got.counters[o.name], err = parseCounter(data)
+		return err
 	})
+}
+
+func parseCounter(data []byte) (c Counter, err error) {
+	ad, err := netlink.NewAttributeDecoder(data)
+	if err != nil {
+		return Counter{}, err
+	}
+	ad.ByteOrder = binary.BigEndian
+	for ad.Next() {
+		switch ad.Type() {
+		case unix.NFTA_COUNTER_BYTES:
+			c.Bytes = ad.Uint64()
+		case unix.NFTA_COUNTER_PACKETS:
+			c.Packets = ad.Uint64()
+		}
+	}
+	return c, ad.Err()
 }
 
 // Counters reads all counters.

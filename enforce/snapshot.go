@@ -18,6 +18,8 @@ type snapshot struct {
 
 	asleep   bool
 	counters map[string]Counter
+	// strangers are named objects of kinds that pfw does not use.
+	strangers []object
 }
 
 type chainState struct {

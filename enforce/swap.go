@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // swap replaces the rules in one transaction and reads back what came of it. names gives the sets by their contents.
@@ -50,6 +52,9 @@ func (t *Table) swapBatch(r Ruleset, names map[string]string) *batch {
 		}
 	}
 	t.swapSets(&b, r, names)
+	for _, o := range t.last.strangers {
+		b.deleteObject(o)
+	}
 	for _, name := range r.counters {
 		if _, there := t.last.counters[name]; !there {
 			b.addCounter(name)
@@ -160,7 +165,7 @@ func (t *Table) retire(ctx context.Context, wanted []string) (Counters, error) {
 	}
 	var b batch
 	for _, name := range slices.Sorted(maps.Keys(gone)) {
-		b.deleteCounter(name)
+		b.deleteObject(object{name, unix.NFT_OBJECT_COUNTER})
 	}
 	if err := t.change(ctx, &b); err != nil {
 		return newCounters(), err

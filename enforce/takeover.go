@@ -147,6 +147,9 @@ func differences(was, is *snapshot) []string {
 			say("counter %s: is gone", name)
 		}
 	}
+	for _, o := range is.strangers {
+		say("object %s: was added", o.name)
+	}
 	return out
 }
 
