@@ -2,6 +2,7 @@ package systemd_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,6 +29,31 @@ func (b *booted) isActive() {
 	b.t.Helper()
 	if state := b.property("ActiveState") + " " + b.property("SubState"); state != "active running" {
 		b.t.Fatalf("pfwd.service is %s", state)
+	}
+}
+
+// said is what the journal has of pfwd, by arguments of journalctl. What pfwd writes to standard error comes there a
+// moment later, so words that it must have are waited for.
+func (b *booted) said(word string, args ...string) (text string) {
+	b.t.Helper()
+	b.await(10*time.Second, fmt.Sprintf("%q in the journal", word), func() bool {
+		text = b.journal(args...)
+		return strings.Contains(text, word)
+	})
+	return text
+}
+
+func (b *booted) journal(args ...string) string {
+	b.t.Helper()
+	return b.run("journalctl", append([]string{"--unit=pfwd", "--output=cat", "--quiet"}, args...)...)
+}
+
+// isQuiet wants no warning in the journal since the machine was booted.
+func (b *booted) isQuiet() {
+	b.t.Helper()
+	b.said("policy in force", "--boot")
+	if said := b.journal("--priority=warning", "--boot"); said != "" {
+		b.t.Errorf("something is wrong:\n%s", said)
 	}
 }
 

@@ -61,6 +61,7 @@ func TestBooted(t *testing.T) {
 				{"crash without a gap", (*booted).crash},
 				{"watchdog", (*booted).watchdog},
 				{"stop", (*booted).stop},
+				{"locked out over ssh", (*booted).lockedOut},
 				{"install again keeps the rules", (*booted).installAgain},
 				{"shutdown and boot", (*booted).reboot},
 				{"boot with a bad file", (*booted).badBoot},

@@ -1,6 +1,7 @@
 package systemd_test
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -49,6 +50,7 @@ func (b *booted) start() {
 	}
 	b.has(b.ruleset(), "chain")
 	b.run("pfw", "status")
+	b.isQuiet()
 }
 
 func (b *booted) leastPrivilege() {
@@ -140,9 +142,12 @@ func (b *booted) badReload() {
 	if err := b.dial("8080"); err != nil {
 		b.t.Errorf("what was allowed before the bad file: %v", err)
 	}
-	said := b.run("journalctl", "--unit=pfwd", "--output=cat", "--after-cursor="+since)
-	b.has(said, "firewall.toml:")
-	b.has(said, "allow")
+	b.said("firewall.toml:108:13:", "--priority=err", "--boot")
+	said := b.said(`did you mean "allow"?`, "--after-cursor="+since)
+	if n := strings.Count(said, "^"); n != 1 {
+		b.t.Errorf("the journal has the error %d times:\n%s", n, said)
+	}
+	b.has(b.run("systemctl", "status", "pfwd"), "firewall.toml:")
 	b.write("etc/pfw/firewall.toml", b.shipped())
 	b.run("systemctl", "reload", "pfwd")
 }
@@ -209,11 +214,35 @@ func (b *booted) stop() {
 	if err := b.dial("8080"); err != nil {
 		b.t.Errorf("with the firewall off: %v", err)
 	}
-	b.has(b.run("journalctl", "--unit=pfwd", "--output=cat", "--after-cursor="+since), "firewall is off")
+	b.said("firewall is off", "--after-cursor="+since)
 	if got := b.property("Result"); got != "success" {
 		b.t.Errorf("result of a stopped pfwd: %s", got)
 	}
 	b.run("systemctl", "start", "pfwd")
+}
+
+// Somebody is logged in when pfwd starts with rules that do not let them in.
+func (b *booted) lockedOut() {
+	const address = localIP + ":2222"
+	b.run("systemctl", "stop", "pfwd")
+	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	program := filepath.Join(b.root, "usr/local/bin/sshd")
+	if err := os.WriteFile(program, self, 0o755); err != nil {
+		b.t.Fatal(err)
+	}
+	b.run("systemd-run", "--unit=test-sshd", "--setenv="+envSSHD+"="+address, "/usr/local/bin/sshd")
+	session := b.logIn(address)
+	b.run("systemctl", "start", "pfwd")
+	b.said("could not log in again from="+remoteIP, "--priority=warning", "--boot")
+	b.has(b.run("pfw", "status"), remoteIP)
+	if err := session.Close(); err != nil {
+		b.t.Error(err)
+	}
+	b.run("systemctl", "stop", "test-sshd")
+	b.run("systemctl", "restart", "pfwd")
 }
 
 func (b *booted) installAgain() {
@@ -232,6 +261,8 @@ func (b *booted) reboot() {
 	b.ruleset()
 	b.powerOn()
 	b.isActive()
+	b.isQuiet()
+	b.said("the policy stays in force", "--boot=-1")
 	// First the rules, then the network.
 	monotonic := "ActiveEnterTimestampMonotonic"
 	firewall, network := b.property(monotonic), b.run("systemctl", "show", "--value", "--property="+monotonic, "network-pre.target")
@@ -257,7 +288,7 @@ func (b *booted) badBoot() {
 	if err := b.dial("8081"); err == nil {
 		b.t.Error("what the last good policy blocks is open")
 	}
-	b.has(b.run("journalctl", "--unit=pfwd", "--priority=err", "--output=cat", "--boot"), "firewall.toml:2:")
+	b.said("firewall.toml:2:", "--priority=err", "--boot")
 	b.has(b.run("systemctl", "status", "pfwd"), "last good")
 	b.has(b.run("pfw", "status"), "firewall.toml:2:")
 }

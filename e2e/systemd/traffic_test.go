@@ -81,6 +81,23 @@ func (b *booted) flood() (check func()) {
 	}
 }
 
+// logIn connects to a server of the machine that is about to listen, and waits until the server has the connection.
+func (b *booted) logIn(address string) (conn net.Conn) {
+	b.t.Helper()
+	b.await(10*time.Second, "a server at "+address, func() bool {
+		var err error
+		conn, err = b.remote.Dial("tcp", address, time.Second)
+		return err == nil
+	})
+	if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		b.t.Fatal(err)
+	}
+	if _, err := conn.Read(make([]byte, 16)); err != nil {
+		b.t.Fatalf("no greeting: %v", err)
+	}
+	return conn
+}
+
 // session opens an ssh connection, of sorts; the function that it returns says whether it still lives.
 func (b *booted) session() (check func()) {
 	b.t.Helper()
