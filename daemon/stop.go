@@ -75,8 +75,7 @@ func leaving(reason systemd.Reason, unknown error) string {
 		return stays + "while the machine goes down"
 	case systemd.Unknown:
 		// The ordinary case at a shutdown, as the system bus ends along with everything else.
-		return fmt.Sprintf(stays+"as systemd does not say why pfwd is to stop, as when the machine goes down (%v); "+
-			"to turn it off: systemctl stop pfwd; nft delete table inet pfw", unknown)
+		return fmt.Sprintf(stays+"as the machine may be going down: %v; to turn it off: systemctl stop pfwd; nft delete table inet pfw", unknown)
 	default:
 		panic("daemon: leave the policy in force for reason " + reason.String())
 	}
