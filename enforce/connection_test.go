@@ -321,3 +321,21 @@ func FuzzParseKey(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParseTracked(f *testing.F) {
+	f.Add([]byte{})
+	f.Add([]byte{28, 0, 0, 0, 5, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 1, 0, 0, 0, 0, 7})
+	f.Add([]byte{28, 0, 0, 0, 5, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6, 0, 1, 0, 0, 0, 0, 7})
+	f.Fuzz(func(t *testing.T, answer []byte) {
+		if n, err := parseTracked(answer); err != nil && n != 0 {
+			t.Errorf("%d and %v", n, err)
+		}
+	})
+}
+
+func TestParseTracked(t *testing.T) {
+	n, err := parseTracked([]byte{28, 0, 0, 0, 5, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 1, 0, 0, 0, 0, 7})
+	if n != 7 || err != nil {
+		t.Errorf("%d, %v, want 7", n, err)
+	}
+}
