@@ -1,6 +1,7 @@
 package differential
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -64,6 +65,9 @@ func (r *trial) run(limit time.Duration) []difference {
 	r.n.must(err)
 	r.n.seen.forget()
 	r.n.fire(r.shots)
+	if found := r.words(); len(found) > 0 {
+		return found
+	}
 	// Nothing more may come once all has: the second look is for what came twice.
 	if found := r.settle(limit); len(found) > 0 {
 		return found
@@ -216,6 +220,33 @@ func (r *trial) counters(decided map[string]uint64) []difference {
 func (r *trial) unhooked(by string) bool {
 	_, hooked := r.policy.Default(policy.Forward)
 	return by == "default forward" && !hooked
+}
+
+// words holds the packets as text against the packets, and what `pfw explain` says
+// of one of them against Decide.
+func (r *trial) words() []difference {
+	r.n.t.Helper()
+	var found []difference
+	for i := range r.shots {
+		s := &r.shots[i]
+		d := r.policy.Decide(s.flow(r.now))
+		read, err := config.ParsePacket(r.text(s), config.Disk(), time.Time{})
+		if err != nil {
+			found = append(found, difference{s, fmt.Sprintf("%s\n  is not read back: %v", r.text(s), err)})
+		} else if again := r.policy.Decide(read); again.Verdict != d.Verdict || again.By != d.By {
+			found = append(found, difference{s, fmt.Sprintf("%s\n  Decide: %s by %s; as read back: %s by %s", r.text(s), d.Verdict, d.By, again.Verdict, again.By)})
+		}
+	}
+	s := &r.shots[0]
+	d := r.policy.Decide(s.flow(r.now))
+	var said struct{ Verdict, Rule string }
+	out, err := r.n.daemon.Pfw("explain", "--json", r.text(s))
+	r.n.must(err)
+	r.n.must(json.Unmarshal([]byte(out), &said))
+	if said.Verdict != d.Verdict.String() || said.Rule != d.By {
+		found = append(found, difference{s, fmt.Sprintf("%s\n  Decide: %s by %s; explain: %s by %s", r.text(s), d.Verdict, d.By, said.Verdict, said.Rule)})
+	}
+	return found
 }
 
 // text is the packet as explain and [[expect]] write it.
