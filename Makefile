@@ -8,6 +8,8 @@ VERSION := $(or $(shell git describe --tags --dirty 2>/dev/null),0.1.0)
 BIN     := $(DESTDIR)$(PREFIX)/bin
 LIB     := $(DESTDIR)$(PREFIX)/lib
 SHARE   := $(DESTDIR)$(PREFIX)/share
+# For bash, zsh and fish, in this order.
+COMPLETIONS := $(SHARE)/bash-completion/completions/pfw $(SHARE)/zsh/site-functions/_pfw $(SHARE)/fish/vendor_completions.d/pfw.fish
 
 # A Go that packaging/bootstrap fetched comes first; on a machine with a new enough Go there is none.
 export PATH := $(CURDIR)/.cache/go/bin:$(PATH)
@@ -61,7 +63,7 @@ vuln:
 # The example is installed beside the documentation always, and as the policy in force only where there is none.
 install: build
 	install -d $(BIN) $(LIB)/systemd/system $(LIB)/sysusers.d $(LIB)/tmpfiles.d \
-		$(SHARE)/man/man1 $(SHARE)/man/man5 $(SHARE)/man/man8 $(SHARE)/pfw $(DESTDIR)/etc/pfw
+		$(SHARE)/man/man1 $(SHARE)/man/man5 $(SHARE)/man/man8 $(SHARE)/pfw $(DESTDIR)/etc/pfw $(dir $(COMPLETIONS))
 	install -m 0755 bin/pfwd bin/pfw $(BIN)
 	sed 's|/usr/bin/|$(PREFIX)/bin/|' packaging/pfwd.service >$(LIB)/systemd/system/pfwd.service
 	chmod 0644 $(LIB)/systemd/system/pfwd.service
@@ -70,6 +72,10 @@ install: build
 	install -m 0644 packaging/man/pfw.1 $(SHARE)/man/man1
 	install -m 0644 packaging/man/firewall.toml.5 $(SHARE)/man/man5
 	install -m 0644 packaging/man/pfwd.8 $(SHARE)/man/man8
+	bin/pfw completion bash >$(word 1,$(COMPLETIONS))
+	bin/pfw completion zsh >$(word 2,$(COMPLETIONS))
+	bin/pfw completion fish >$(word 3,$(COMPLETIONS))
+	chmod 0644 $(COMPLETIONS)
 	install -m 0644 firewall.toml $(SHARE)/pfw/firewall.toml
 	test -e $(DESTDIR)/etc/pfw/firewall.toml || install -m 0660 firewall.toml $(DESTDIR)/etc/pfw/firewall.toml
 ifeq ($(DESTDIR),)
@@ -82,7 +88,7 @@ ifeq ($(DESTDIR),)
 	if [ -d /run/systemd/system ]; then systemctl disable --now pfwd.service || true; fi
 endif
 	rm -f $(BIN)/pfwd $(BIN)/pfw $(LIB)/systemd/system/pfwd.service $(LIB)/sysusers.d/pfw.conf $(LIB)/tmpfiles.d/pfw.conf \
-		$(SHARE)/man/man1/pfw.1 $(SHARE)/man/man5/firewall.toml.5 $(SHARE)/man/man8/pfwd.8 $(SHARE)/pfw/firewall.toml
+		$(SHARE)/man/man1/pfw.1 $(SHARE)/man/man5/firewall.toml.5 $(SHARE)/man/man8/pfwd.8 $(SHARE)/pfw/firewall.toml $(COMPLETIONS)
 	-rmdir $(SHARE)/pfw
 ifeq ($(DESTDIR),)
 	if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi

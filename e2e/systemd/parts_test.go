@@ -301,6 +301,10 @@ func (b *booted) uninstall() {
 	if out, err := b.local.Command("nft", "list", "table", "inet", "pfw").CombinedOutput(); err == nil {
 		b.t.Errorf("the table is still there:\n%s", out)
 	}
-	b.run("sh", "-c", "! ls /usr/bin/pfw* /usr/lib/*.d/pfw.conf /usr/lib/systemd/system/pfw* /usr/share/pfw /usr/share/man/*/*pfw* 2>/dev/null")
+	left := b.run("sh", "-c", "ls -d /usr/bin/pfw* /usr/lib/*.d/pfw.conf /usr/lib/systemd/system/pfw* /usr/share/pfw "+
+		"/usr/share/man/*/*pfw* /usr/share/bash-completion/completions/pfw 2>/dev/null || true")
+	if left != "" {
+		b.t.Errorf("left behind: %s", left)
+	}
 	b.run("test", "-e", "/etc/pfw/firewall.toml")
 }
