@@ -15,23 +15,31 @@ import (
 var (
 	packets  = flag.Int("packets", 6000, "how many packets TestThreeReadings sends in all, `N`")
 	policies = flag.Int("policies", 40, "through how many policies TestThreeReadings sends them, `N`")
-	seed     = flag.Uint64("seed", 0, "of TestThreeReadings; 0 draws `one` and prints it")
+	seed     = flag.Uint64("seed", 0, "of what is random, `N`; 0 draws one; it is printed")
 )
 
 // patience is how long answers may take on a busy machine.
 const patience = 15 * time.Second
 
-func TestThreeReadings(t *testing.T) {
-	if *seed == 0 {
-		*seed = rand.Uint64()>>12 | 1
+// drawn is the seed of this run, printed so that it can be repeated.
+func drawn(t *testing.T) uint64 {
+	t.Helper()
+	s := *seed
+	if s == 0 {
+		s = rand.Uint64()>>12 | 1
 	}
-	t.Logf("seed %d, %d policies, %d packets", *seed, *policies, *packets)
+	t.Logf("seed %d", s)
+	return s
+}
+
+func TestThreeReadings(t *testing.T) {
+	seed := drawn(t)
 	n := newNetwork(t, "")
 	written, loaded, sent := 0, 0, 0
 	each := max(1, *packets / *policies)
 	for i := 0; i < *policies || sent < *packets; i++ {
 		// A policy of its own seed can be repeated alone: -seed SEED+i -policies 1.
-		r := rand.New(rand.NewPCG(*seed+uint64(i), 1))
+		r := rand.New(rand.NewPCG(seed+uint64(i), 1))
 		a := &author{r: r, wide: n.wide, now: time.Now()}
 		d := a.document()
 		written += len(d.rules)
@@ -40,7 +48,7 @@ func TestThreeReadings(t *testing.T) {
 		shots := newShooter(r, n.wide).shots(each)
 		sent += len(shots)
 		if found := n.judge(d.String(), shots, patience); len(found) > 0 {
-			n.report(d, found, *seed+uint64(i), each)
+			n.report(d, found, seed+uint64(i), each)
 			if t.Failed() && i > 2 {
 				break
 			}

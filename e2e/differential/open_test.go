@@ -16,14 +16,11 @@ import (
 // again under each of several policies: one of a flow that was cut vanishes; else
 // it is judged anew, as nobody answered, and is no opening where it may pass again.
 func TestOpenFlowsAreJudgedAnew(t *testing.T) {
-	if *seed == 0 {
-		*seed = rand.Uint64()>>12 | 1
-	}
-	t.Logf("seed %d", *seed)
+	seed := drawn(t)
 	n := newNetwork(t, "")
 	// Nothing is forgotten while a busy machine thinks.
 	n.must(n.local.Sysctl("net/netfilter/nf_conntrack_udp_timeout", "600"))
-	r := rand.New(rand.NewPCG(*seed, 2))
+	r := rand.New(rand.NewPCG(seed, 2))
 	shooter := newShooter(r, n.wide)
 	cuts, passed := 0, 0
 	for range 4 {
