@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -17,8 +15,12 @@ import (
 // newLogger writes messages for people: the message, then the attributes as key=value. In the journal the time is
 // known and the level is a syslog priority (sd-daemon(3)), so that `journalctl -p err` finds errors; on a terminal
 // both stand in front as text.
-func newLogger(w io.Writer, journal bool) *slog.Logger {
-	return slog.New(&handler{out: &output{w: w}, journal: journal})
+func newLogger(out *output, journal bool) *slog.Logger {
+	h := &handler{out: out, journal: journal}
+	out.missed = func(n uint64) string {
+		return h.format(slog.LevelWarn, fmt.Sprintf("%d messages are missing here, as nobody read them", n))
+	}
+	return slog.New(h)
 }
 
 // underJournal tells whether the file is the stream that systemd connected to the journal: $JOURNAL_STREAM has its
@@ -34,12 +36,6 @@ func underJournal(getenv func(string) string, f *os.File) bool {
 	}
 	st, ok := info.Sys().(*syscall.Stat_t)
 	return ok && device == strconv.FormatUint(st.Dev, 10) && inode == strconv.FormatUint(st.Ino, 10)
-}
-
-// output keeps lines of several goroutines apart.
-type output struct {
-	mu sync.Mutex
-	w  io.Writer
 }
 
 type handler struct {
@@ -94,18 +90,19 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 		return true
 	})
 	line.Write(below.Bytes())
+	h.out.say(h.format(r.Level, line.String()))
+	return nil
+}
 
-	first, rest := time.Now().Format("2006-01-02 15:04:05 ")+word(r.Level), "    "
+// format makes of a message what goes out.
+func (h *handler) format(level slog.Level, text string) string {
+	first, rest := time.Now().Format("2006-01-02 15:04:05 ")+word(level), "    "
 	if h.journal {
 		// Each line is an entry of its own there.
-		first = fmt.Sprintf("<%d>", priority(r.Level))
+		first = fmt.Sprintf("<%d>", priority(level))
 		rest = first
 	}
-	text := first + strings.ReplaceAll(printable(line.String()), "\n", "\n"+rest) + "\n"
-	h.out.mu.Lock()
-	defer h.out.mu.Unlock()
-	_, err := io.WriteString(h.out.w, text)
-	return err
+	return first + strings.ReplaceAll(printable(text), "\n", "\n"+rest) + "\n"
 }
 
 func quoted(s string) string {

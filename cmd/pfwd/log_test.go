@@ -46,7 +46,9 @@ func TestMessagesForPeople(t *testing.T) {
 			journal    bool
 		}{{"terminal", c.terminal, false}, {"journal", c.journald, true}} {
 			var b bytes.Buffer
-			c.say(newLogger(&b, to.journal))
+			out := newOutput(&b)
+			c.say(newLogger(out, to.journal))
+			out.close()
 			want := `\A` + to.want + `\z`
 			if !to.journal && to.want != "" {
 				want = `\A\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ` + to.want + `\z`

@@ -52,7 +52,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stdout, "pfwd", version)
 		return exitStopped
 	}
-	o.Log = newLogger(stderr, underJournal(os.Getenv, os.Stderr))
+	out := newOutput(stderr)
+	defer out.close()
+	o.Log = newLogger(out, underJournal(os.Getenv, os.Stderr))
 	if err := daemon.Run(context.Background(), o); err != nil {
 		o.Log.Error("pfwd ends", "error", err)
 		return exitFailed
