@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/netip"
 	"strconv"
@@ -106,11 +107,19 @@ func appendText(b []byte, key, s string) []byte {
 	b = append(b, key...)
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' || s[i] == '"' || s[i] == '\\' {
-			quoted, _ := json.Marshal(s) // a string has a JSON form, whatever is in it
-			return append(b, quoted...)
+			return appendQuoted(b, s)
 		}
 	}
 	b = append(b, '"')
 	b = append(b, s...)
 	return append(b, '"')
+}
+
+// appendQuoted leaves "->" as it is, which json.Marshal would escape for the sake of HTML: people grep for it.
+func appendQuoted(b []byte, s string) []byte {
+	var quoted bytes.Buffer
+	e := json.NewEncoder(&quoted)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(s) // a string has a JSON form, whatever is in it
+	return append(b, bytes.TrimSuffix(quoted.Bytes(), []byte{'\n'})...)
 }

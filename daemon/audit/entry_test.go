@@ -56,6 +56,8 @@ var golden = []struct {
 			`"pfw":{"rule":"ssh","reason":"\"too\" fast","until":"2026-11-21T20:22:14.123456Z"}}`},
 	{"reload", Entry{Timestamp: at.In(time.FixedZone("", 7200)), Seq: 7, EventType: Reload, PFW: PFW{Reason: "12 rules -> 13 rules", Generation: 9}},
 		`{"timestamp":"2026-11-21T19:22:14.123456+0000","seq":7,"event_type":"reload","pfw":{"reason":"12 rules -> 13 rules","generation":9}}`},
+	{"reload of a text with quotes", Entry{Timestamp: at, Seq: 7, EventType: Reload, PFW: PFW{Reason: `refused: "in tcp -> :22" <ü> & more`}},
+		`{"timestamp":"2026-11-21T19:22:14.123456+0000","seq":7,"event_type":"reload","pfw":{"reason":"refused: \"in tcp -> :22\" <ü> & more"}}`},
 	{"port 0 of a crafted packet", Entry{Timestamp: at, Seq: 8, EventType: Drop, Proto: "UDP", SrcPort: Known[uint16](0)},
 		`{"timestamp":"2026-11-21T19:22:14.123456+0000","seq":8,"event_type":"drop","proto":"UDP","src_port":0,"pfw":{}}`},
 }
