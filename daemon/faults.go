@@ -22,7 +22,8 @@ const (
 	unrestored
 	// lockout: somebody who is logged in could not log in again.
 	lockout
-	// foreignTable: something beside pfw decides about packets too.
+	// foreignTable: something beside pfw decides about packets too. It may be meant so, as by who runs containers, and is
+	// a notice only.
 	foreignTable
 	// uncut: a connection that the policy forbids may go on.
 	uncut
@@ -71,14 +72,25 @@ func (f *faults) clear(k fault) {
 	delete(f.now, k)
 }
 
-// list gives what stands, the oldest first.
-func (f *faults) list() []api.Fault {
+// notice tells whether a person should know of it and nothing is wrong.
+func (k fault) notice() bool { return k == foreignTable }
+
+// list gives what is wrong, the oldest first.
+func (f *faults) list() []api.Fault { return f.those(func(k fault) bool { return !k.notice() }) }
+
+// notices gives what is to be known and is not wrong, the oldest first.
+func (f *faults) notices() []api.Fault { return f.those(fault.notice) }
+
+func (f *faults) those(wanted func(fault) bool) []api.Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	out := []api.Fault{}
 	for k, s := range f.now {
 		if !s.until.IsZero() && time.Now().After(s.until) {
 			delete(f.now, k)
+			continue
+		}
+		if !wanted(k) {
 			continue
 		}
 		out = append(out, api.Fault{Since: api.Time{Time: s.since}, What: s.what, Remedy: s.remedy})

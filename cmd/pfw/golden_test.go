@@ -60,6 +60,7 @@ func TestStatus(t *testing.T) {
 		{Since: at("20:00:00"), What: "the rule file is not valid, the last good policy is in force:\nfirewall.toml:2:11: unknown word \"drop\"\n    inbound = \"drop\"\n", Remedy: "pfw check; mend it, then pfw reload"},
 		{Since: at("20:01:00"), What: "no journal"},
 	}
+	degraded.Notices = []api.Fault{{Since: at("20:02:00"), What: "table ip docker refuses packets too", Remedy: "nft list ruleset shows it"}}
 	open := fine
 	open.Default.Inbound = "allow"
 	open.Lists = make([]api.ListSize, 40)

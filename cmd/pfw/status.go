@@ -53,6 +53,13 @@ func (s *screen) status(v api.Status, now time.Time) {
 			s.printf("  %s  %s\n", styled{bold, "do    "}, block(indented(f.Remedy)))
 		}
 	}
+	for _, n := range v.Notices {
+		s.printf("%s    since %s\n", styled{yellow, "notice"}, moment(n.Since))
+		s.printf("          %s\n", block(indented(n.What)))
+		if n.Remedy != "" {
+			s.printf("          %s\n", block(indented(n.Remedy)))
+		}
+	}
 	s.printf("way out   %s\n", wayOut)
 	s.printf("version   %s\n", v.Version)
 }

@@ -41,7 +41,7 @@ func TestAnswers(t *testing.T) {
 	path := start(t, &fake{}, newGate())
 	for _, c := range []struct{ method, target, body, want string }{
 		{"GET", "/v1/status", "", `{"state":"ok","since":"2026-11-21T18:22:14.000000Z","generation":7,"file":"/etc/pfw/firewall.toml","version":"","rules":0,` +
-			`"default":{"inbound":"","outbound":"","forward":""},"lists":[],"bans":0,"packets":{"allowed":0,"blocked":0},"events":{"logged":0,"suppressed":0,"lost":0},"faults":[]}`},
+			`"default":{"inbound":"","outbound":"","forward":""},"lists":[],"bans":0,"packets":{"allowed":0,"blocked":0},"events":{"logged":0,"suppressed":0,"lost":0},"faults":[],"notices":[]}`},
 		{"GET", "/v1/rules", "", `{"rules":[{"name":"ssh","action":"","direction":"","enabled":false,"text":"","packets":3,"bytes":0,"file":"","line":0}],"default":[]}`},
 		{"GET", "/v1/rules?all=1", "", `{"rules":[{"name":"ssh","action":"","direction":"","enabled":false,"text":"","packets":3,"bytes":0,"file":"","line":0}],"default":[],` +
 			`"always":[{"name":"loopback","text":"","packets":0,"bytes":0}]}`},

@@ -27,6 +27,8 @@ type Status struct {
 	Packets    Packets    `json:"packets"`
 	Events     Events     `json:"events"`
 	Faults     []Fault    `json:"faults"`
+	// Notices are what a person should know of too, and what may stay as it is: the state is ok with them.
+	Notices []Fault `json:"notices"`
 }
 
 // Default is what becomes of what no rule matches, in the words of firewall.toml.

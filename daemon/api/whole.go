@@ -10,7 +10,7 @@ func whole[T any](list []T) []T {
 }
 
 func (s Status) whole() Status {
-	s.Lists, s.Faults = whole(s.Lists), whole(s.Faults)
+	s.Lists, s.Faults, s.Notices = whole(s.Lists), whole(s.Faults), whole(s.Notices)
 	return s
 }
 
