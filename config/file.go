@@ -32,8 +32,16 @@ func parse(name string, text []byte) *file {
 			f.ends = append(f.ends, i)
 		}
 	}
+	if utf16(text) {
+		f.fault("", "", 0, wrong("save the file as UTF-8", "the file is UTF-16 text, not UTF-8"))
+		return f
+	}
 	if i := invalidUTF8(text); i >= 0 {
 		f.fault("", "", i, wrong("save the file as UTF-8", "the file is not UTF-8 text"))
+		return f
+	}
+	if i := tooDeep(text); i >= 0 {
+		f.fault("", "", i, wrong("a rule file needs no more than a table in a rule", "keys, lists and tables nest more than %d deep", deepest))
 		return f
 	}
 	b := builder{f: f}
@@ -71,6 +79,13 @@ func parse(name string, text []byte) *file {
 	}
 	f.root = root
 	return f
+}
+
+// utf16 tells text that an editor saved with two bytes a character: it begins with a byte order mark, or has a zero byte
+// in one of the first two characters, neither of which TOML has.
+func utf16(text []byte) bool {
+	return bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) ||
+		len(text) >= 2 && (text[0] == 0) != (text[1] == 0)
 }
 
 func invalidUTF8(text []byte) int {
