@@ -152,9 +152,12 @@ func (l *loader) refusal(e *Errors) *Errors {
 	if !l.elsewhere {
 		return e
 	}
-	return &Errors{Problems: []Problem{{File: l.path, Line: 1, Column: 1,
-		Message: fmt.Sprintf("the file has %d errors; it is a link to somewhere else, so they are not shown here", len(e.All())),
-		Hint:    "run: pfw check " + printable(l.path)}}}
+	message := "the file has an error; it is a link to somewhere else, so it is not shown here"
+	if n := len(e.All()); n > 1 {
+		message = fmt.Sprintf("the file has %d errors; it is a link to somewhere else, so they are not shown here", n)
+	}
+	return &Errors{Problems: []Problem{{File: l.path, Line: 1, Column: 1, Message: message,
+		Hint: "run: pfw check " + printable(l.path)}}}
 }
 
 // parsed lists the files that are valid TOML.

@@ -42,23 +42,39 @@ func (disk) ReadFile(path string) ([]byte, error) {
 }
 
 func (disk) ReadBeneath(path string, directories []string) ([]byte, error) {
+	outside := &os.PathError{Op: "open", Path: path, Err: ErrOutside}
+	var homes, spelled []string
+	for _, d := range directories {
+		// A directory that is not there has no file beneath it.
+		if home, err := resolve(d); err == nil {
+			homes = append(homes, home)
+		}
+		spelled = append(spelled, clean(d))
+	}
+	// By its name first: whether a file is there, outside, is nothing that an error may tell.
+	if _, _, ok := beneath(clean(path), append(spelled, homes...)); !ok {
+		return nil, outside
+	}
 	real, err := resolve(path)
 	if err != nil {
 		return nil, err
 	}
-	for _, d := range directories {
-		// A directory that is not there has no file beneath it.
-		home, err := resolve(d)
-		if err != nil {
-			continue
-		}
-		rest, err := filepath.Rel(home, real)
-		if err != nil || rest == ".." || strings.HasPrefix(rest, "../") {
-			continue
-		}
-		return readBeneath(home, rest)
+	home, rest, ok := beneath(real, homes)
+	if !ok {
+		return nil, outside
 	}
-	return nil, &os.PathError{Op: "open", Path: path, Err: ErrOutside}
+	return readBeneath(home, rest)
+}
+
+// beneath finds the directory that holds a path, and the path from there. All are absolute.
+func beneath(path string, directories []string) (home, rest string, ok bool) {
+	for _, d := range directories {
+		rest, err := filepath.Rel(d, path)
+		if err == nil && rest != ".." && !strings.HasPrefix(rest, "../") {
+			return d, rest, true
+		}
+	}
+	return "", "", false
 }
 
 // resolve makes paths comparable: absolute, and without symbolic links.
