@@ -16,9 +16,11 @@ var _ api.Backend = (*Daemon)(nil)
 // Status answers: am I protected, since when, by what, is anything wrong.
 func (d *Daemon) Status(ctx context.Context) (api.Status, error) {
 	f := d.force.Load()
-	if counts, err := d.table.Counters(ctx); err == nil {
-		// The accounts are read once a second; who asks wants to see what just happened.
-		d.accounts.read(time.Now(), readings(counts))
+	// The accounts are read once a second; who asks wants to see what just happened, but not to wait for a big list.
+	if !d.busy() {
+		if counts, err := d.table.Counters(ctx); err == nil {
+			d.accounts.read(time.Now(), readings(counts))
+		}
 	}
 	allowed, blocked := d.accounts.sums()
 	stats := d.audit.Stats()

@@ -152,6 +152,57 @@ func TestWatchdogIsFed(t *testing.T) {
 	eventually(t, "three times", 5*time.Second, func() bool { return count() >= 3 })
 }
 
+// A watchdog that is fed too late kills a pfwd that works.
+func TestWatchdogIsFedWhileABigListIsLoaded(t *testing.T) {
+	d := hosts.Prepare(t, hosts.New(t, "local"), telnet)
+	const killed = 2 * time.Second
+	d.Env = []string{fmt.Sprintf("WATCHDOG_USEC=%d", killed.Microseconds())}
+	start(t, d)
+	var list strings.Builder
+	for i := range 500_000 {
+		n := 1<<24 + i*1024
+		fmt.Fprintf(&list, "%d.%d.%d.0/24\n", n>>24, n>>16&255, n>>8&255)
+	}
+	if err := os.WriteFile(filepath.Join(filepath.Dir(d.Config), "big.txt"), []byte(list.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	edit(t, d, blockAll+"[list.big]\nfile = \"big.txt\"\n[[rule]]\nname = \"big\"\naction = \"block\"\ndirection = \"in\"\nremote = \"@big\"\n")
+	reloaded := make(chan error, 1)
+	go func() { reloaded <- d.Reload() }()
+	fed, last, longest, shown := 0, time.Now(), time.Duration(0), time.Duration(0)
+	for done := false; !done; time.Sleep(10 * time.Millisecond) {
+		asked := time.Now()
+		if _, err := d.Pfw("status"); err != nil {
+			t.Error(err)
+		}
+		shown = max(shown, time.Since(asked))
+		n := 0
+		for _, notice := range d.Notices() {
+			if notice == "WATCHDOG=1" {
+				n++
+			}
+		}
+		longest = max(longest, time.Since(last))
+		if n > fed {
+			fed, last = n, time.Now()
+		}
+		select {
+		case err := <-reloaded:
+			if err != nil {
+				t.Error(err)
+			}
+			done = true
+		default:
+		}
+	}
+	if longest >= killed {
+		t.Errorf("not fed for %s", longest)
+	}
+	if shown >= killed {
+		t.Errorf("pfw status took %s", shown)
+	}
+}
+
 func TestPeopleWhoCouldNotComeInAgainAreWarned(t *testing.T) {
 	becomeSSHServer(t)
 	local, remote := hosts.Pair(t)

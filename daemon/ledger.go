@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"fmt"
 	"time"
 
 	"pfw/config/policy"
@@ -29,6 +30,23 @@ type ledgerAccount struct {
 	Exempt    int64            `json:"exempt"`
 	Entered   int64            `json:"entered"`
 	LastMatch time.Time        `json:"last_match,omitzero"`
+}
+
+// check tells whether the accounts are such as a pfwd saves: a disk may damage them, and a later version may have others.
+func (l *ledger) check() error {
+	for _, a := range l.Accounts {
+		if a.Action > policy.Reject || a.Direction > policy.Forward {
+			return fmt.Errorf("account %q: action %d, direction %d", a.Rule, uint8(a.Action), uint8(a.Direction))
+		}
+		for _, n := range []int64{
+			a.Gone.Packets, a.Gone.Sent, a.Gone.Over, a.Kernel.Packets, a.Kernel.Sent, a.Kernel.Over,
+		} {
+			if n < 0 {
+				return fmt.Errorf("account %q: a count of %d", a.Rule, n)
+			}
+		}
+	}
+	return nil
 }
 
 // written sums up what the audit file holds, by account.

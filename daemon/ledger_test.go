@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -338,5 +340,38 @@ func TestGroupThatAnotherReads(t *testing.T) {
 	reload(t, d)
 	if !strings.Contains(table(t, local), "group 100") {
 		t.Error("the group did not change")
+	}
+}
+
+// A later version, or a disk, may leave what this one cannot read; the firewall must come up with it.
+func TestAccountsOfAnotherVersionKeepNoFirewallFromStarting(t *testing.T) {
+	local := hosts.New(t, "local")
+	d := hosts.Run(t, local, telnet)
+	path := filepath.Join(d.Dir, "state", "accounts.json")
+	for _, c := range []struct{ name, from, to string }{
+		{"an unknown action", `"action":2`, `"action":9`},
+		{"an unknown direction", `"direction":1`, `"direction":77`},
+		{"a count below zero", `"packets":0`, `"packets":-7`},
+	} {
+		eventually(t, "saved", limit, func() bool { _, err := os.Stat(path); return err == nil })
+		if err := d.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		other := strings.ReplaceAll(strings.ReplaceAll(string(text), c.from, c.to), `"entered":0`, `"entered":-5`)
+		if other == string(text) {
+			t.Fatalf("%s has no %s", text, c.from)
+		}
+		if err := os.WriteFile(path, []byte(other), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		start(t, d)
+		eventually(t, c.name+": told", limit, func() bool { return strings.Contains(stderr(t, d), "accounts of the last process not read") })
+		if err := os.Truncate(d.Stderr, 0); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

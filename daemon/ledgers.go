@@ -61,6 +61,9 @@ func (l *ledgers) load() (saved ledger, ok bool) {
 	if err == nil {
 		err = json.Unmarshal(text, &saved)
 	}
+	if err == nil {
+		err = saved.check()
+	}
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			l.d.log.Warn("accounts of the last process not read; what it did not log is not told", "error", err)

@@ -11,17 +11,13 @@ import (
 	"pfw/daemon/audit"
 )
 
-// patience bounds what the kernel may take for a change; a list of a million prefixes takes ten seconds.
-const patience = 90 * time.Second
-
 // Reload reads the rule file and puts it in force, or changes nothing. A file that is not valid is a *config.Errors,
 // in which no line of a list is quoted.
 func (d *Daemon) Reload(ctx context.Context) (api.Outcome, error) { return d.reload(ctx, true) }
 
 // reload is the one way to another policy.
 func (d *Daemon) reload(ctx context.Context, control bool) (api.Outcome, error) {
-	d.change.Lock()
-	defer d.change.Unlock()
+	defer d.hold()()
 	// Who asked may go away; half a change must not stay.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
@@ -91,8 +87,7 @@ func (d *Daemon) notified(err error) {
 
 // putFirst puts the first policy in force. found says that a table was in force already.
 func (d *Daemon) putFirst(ctx context.Context, l *loaded, found bool) error {
-	d.change.Lock()
-	defer d.change.Unlock()
+	defer d.hold()()
 	var before []connection
 	tracked := true
 	if !found {

@@ -69,8 +69,7 @@ func timed(p *policy.Policy) bool {
 
 // reschedule writes the schedules out for the time that it is now.
 func (d *Daemon) reschedule(ctx context.Context, now time.Time, set bool) {
-	d.change.Lock()
-	defer d.change.Unlock()
+	defer d.hold()()
 	if d.stopping {
 		return
 	}

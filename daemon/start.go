@@ -52,6 +52,8 @@ type Daemon struct {
 	// change is held by whatever changes what is in force; stopping, once set, refuses further changes.
 	change   sync.Mutex
 	stopping bool
+	// changing is since when change is held, nil while it is not.
+	changing atomic.Pointer[time.Time]
 	force    atomic.Pointer[force]
 	// telling is held by whatever writes what is due; reckoned, under it, is how many of the messages that the readers know
 	// to be lost the accounts know of too.

@@ -36,8 +36,7 @@ func (d *Daemon) wait(ctx context.Context, signals <-chan os.Signal) error {
 func (d *Daemon) stop(ctx context.Context) error {
 	reason, unknown := systemd.WhyStopping(ctx)
 	d.notified(d.notify.Stopping())
-	d.change.Lock()
-	defer d.change.Unlock()
+	defer d.hold()()
 	d.stopping = true
 	d.cancel()
 

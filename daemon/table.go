@@ -59,8 +59,7 @@ func (d *Daemon) keepTable() error {
 
 // restore compares the table with what was put in force, and puts it in force again where it differs.
 func (d *Daemon) restore(ctx context.Context) error {
-	d.change.Lock()
-	defer d.change.Unlock()
+	defer d.hold()()
 	if d.stopping {
 		return nil
 	}

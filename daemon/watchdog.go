@@ -20,18 +20,19 @@ func (d *Daemon) feedWatchdog() error {
 		return nil
 	}
 	socket := api.NewClient(filepath.Join(d.o.RuntimeDir, "control.sock"))
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
 	for {
+		pause := interval
 		if err := d.works(socket, interval/2); err == nil {
 			d.notified(d.notify.Watchdog())
 		} else if d.work.Err() == nil {
 			d.log.Error("watchdog not fed", "error", err)
+			// The whole interval later would be too late.
+			pause = interval / 10
 		}
 		select {
 		case <-d.work.Done():
 			return nil
-		case <-ticker.C:
+		case <-time.After(pause):
 		}
 	}
 }
@@ -40,8 +41,11 @@ func (d *Daemon) feedWatchdog() error {
 func (d *Daemon) works(socket *api.Client, patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(d.work, patience)
 	defer cancel()
-	if _, err := d.table.Changed(ctx); err != nil {
-		return fmt.Errorf("the kernel's side does not answer: %w", err)
+	// While a big list is loaded, the table answers nobody; that this ends is bounded.
+	if !d.busy() {
+		if _, err := d.table.Changed(ctx); err != nil {
+			return fmt.Errorf("the kernel's side does not answer: %w", err)
+		}
 	}
 	if err := d.readers.alive(ctx); err != nil {
 		return fmt.Errorf("the reader of the kernel's log does not answer: %w", err)

@@ -1,0 +1,24 @@
+package daemon
+
+import "time"
+
+// patience bounds what the kernel may take for a change; a list of a million prefixes takes ten seconds.
+const patience = 90 * time.Second
+
+// hold waits until nobody else changes what is in force, and gives what lets others again.
+func (d *Daemon) hold() (release func()) {
+	d.change.Lock()
+	now := time.Now()
+	d.changing.Store(&now)
+	return func() {
+		d.changing.Store(nil)
+		d.change.Unlock()
+	}
+}
+
+// busy tells whether a change is under way that may take long and has not taken too long yet. The table is read by nobody
+// until it is over.
+func (d *Daemon) busy() bool {
+	since := d.changing.Load()
+	return since != nil && time.Since(*since) < patience
+}
