@@ -34,8 +34,8 @@ func Replay(path string, afterSeq uint64, fn func(Entry)) (skipped int, err erro
 }
 
 // openFiles opens the files that have entries above afterSeq, newest first. A rotation meanwhile moves files to the next higher number,
-// which is the way that it goes too: it may meet a file twice, and misses none. It ends after two numbers that are free, as
-// one may be only between two renames.
+// which is the way that it goes too: it may meet a file twice, or one that is newer than the last, and misses none. It ends after two
+// numbers that are free, as one may be only between two renames.
 func openFiles(path string, afterSeq uint64) (files []*os.File, err error) {
 	numbers, err := rotated(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -62,12 +62,25 @@ func openFiles(path string, afterSeq uint64) (files []*os.File, err error) {
 		if f == nil {
 			continue
 		}
-		files, seen = append(files, f), append(seen, st)
-		if first := firstSeq(f); first > 0 && first <= afterSeq {
+		first := firstSeq(f)
+		files, seen = slices.Insert(files, placeOf(first, files), f), append(seen, st)
+		if first > 0 && first <= afterSeq {
 			break
 		}
 	}
 	return files, nil
+}
+
+// placeOf is where a file that begins with that entry belongs among files, newest first; nearly always at the end.
+func placeOf(first uint64, files []*os.File) int {
+	at := len(files)
+	for at > 0 {
+		if newer := firstSeq(files[at-1]); newer == 0 || newer > first {
+			break
+		}
+		at--
+	}
+	return at
 }
 
 // openUnseen opens a regular file; no info where it is missing or another kind, no file where it is among those seen.
