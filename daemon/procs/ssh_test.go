@@ -54,7 +54,7 @@ func dial(t *testing.T, h *hosts.Host, address string) string {
 	if host, port, _ := net.SplitHostPort(address); host == "::" {
 		address = net.JoinHostPort("192.0.2.10", port)
 	}
-	c, err := h.Dial("tcp", address, time.Second)
+	c, err := h.Dial("tcp", address, 5*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}

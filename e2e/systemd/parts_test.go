@@ -88,10 +88,10 @@ func (b *booted) whoMayAsk() {
 func (b *booted) blockedPacket() {
 	b.listen("22")
 	b.listen("8080")
-	if err := b.dial("22"); err != nil {
+	if err := b.reach("22"); err != nil {
 		b.t.Errorf("ssh from outside: %v", err)
 	}
-	if err := b.dial("8080"); !timedOut(err) {
+	if err := b.knock("8080"); !timedOut(err) {
 		b.t.Errorf("connection to port 8080: %v, want no answer", err)
 	}
 	entry := b.journalEntry("PFW_RULE=default", "PFW_DEST_PORT=8080")
@@ -125,7 +125,7 @@ func (b *booted) reload() {
 	b.listen("8080")
 	b.write("etc/pfw/firewall.toml", b.shipped()+extraRule)
 	b.run("systemctl", "reload", "pfwd")
-	if err := b.dial("8080"); err != nil {
+	if err := b.reach("8080"); err != nil {
 		b.t.Errorf("after the reload that allows it: %v", err)
 	}
 }
@@ -139,7 +139,7 @@ func (b *booted) badReload() {
 	if after := b.generation(); after != before {
 		b.t.Errorf("generation %v after a refused reload, %v before", after, before)
 	}
-	if err := b.dial("8080"); err != nil {
+	if err := b.reach("8080"); err != nil {
 		b.t.Errorf("what was allowed before the bad file: %v", err)
 	}
 	b.said("firewall.toml:108:13:", "--priority=err", "--boot")
@@ -203,7 +203,7 @@ func (b *booted) watchdog() {
 
 func (b *booted) stop() {
 	b.listen("8080")
-	if err := b.dial("8080"); err == nil {
+	if err := b.knock("8080"); err == nil {
 		b.t.Error("port 8080 is open while pfwd runs")
 	}
 	since := b.cursor()
@@ -211,7 +211,7 @@ func (b *booted) stop() {
 	if out, err := b.local.Command("nft", "list", "table", "inet", "pfw").CombinedOutput(); err == nil {
 		b.t.Errorf("the table is still there after a stop:\n%s", out)
 	}
-	if err := b.dial("8080"); err != nil {
+	if err := b.reach("8080"); err != nil {
 		b.t.Errorf("with the firewall off: %v", err)
 	}
 	b.said("firewall is off", "--after-cursor="+since)
@@ -270,7 +270,7 @@ func (b *booted) reboot() {
 		b.t.Errorf("pfwd was ready at %s µs, network-pre.target reached at %s µs", firewall, network)
 	}
 	b.listen("8080")
-	if err := b.dial("8080"); err != nil {
+	if err := b.reach("8080"); err != nil {
 		b.t.Errorf("what the installed file allows, after a boot: %v", err)
 	}
 }
@@ -282,10 +282,10 @@ func (b *booted) badBoot() {
 	b.isActive()
 	b.listen("8080")
 	b.listen("8081")
-	if err := b.dial("8080"); err != nil {
+	if err := b.reach("8080"); err != nil {
 		b.t.Errorf("what the last good policy allows: %v", err)
 	}
-	if err := b.dial("8081"); err == nil {
+	if err := b.knock("8081"); err == nil {
 		b.t.Error("what the last good policy blocks is open")
 	}
 	b.said("firewall.toml:2:", "--priority=err", "--boot")

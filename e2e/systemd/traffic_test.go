@@ -20,9 +20,14 @@ func (b *booted) listen(port string) {
 	})
 }
 
-// dial connects to the machine from outside.
-func (b *booted) dial(port string) error {
-	conn, err := b.remote.Dial("tcp", net.JoinHostPort(localIP, port), 700*time.Millisecond)
+// reach connects to the machine from outside, where that is to succeed.
+func (b *booted) reach(port string) error { return b.dial(port, 5*time.Second) }
+
+// knock is the same where nobody is to answer.
+func (b *booted) knock(port string) error { return b.dial(port, 700*time.Millisecond) }
+
+func (b *booted) dial(port string, limit time.Duration) error {
+	conn, err := b.remote.Dial("tcp", net.JoinHostPort(localIP, port), limit)
 	if err != nil {
 		return err
 	}
@@ -105,7 +110,7 @@ func (b *booted) session() (check func()) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	client, err := b.remote.Dial("tcp", localIP+":22", time.Second)
+	client, err := b.remote.Dial("tcp", localIP+":22", 5*time.Second)
 	if err != nil {
 		b.t.Fatal(err)
 	}
