@@ -121,7 +121,8 @@ func (s *AddressSet) Contains(a netip.Addr) bool {
 
 // Covers tells whether every address of other is in s.
 func (s *AddressSet) Covers(other *AddressSet) bool {
-	return s == other || covers(s.v4, other.v4) && covers(s.v6, other.v6)
+	var work int
+	return s == other || covers(s.v4, other.v4, &work) && covers(s.v6, other.v6, &work)
 }
 
 // Empty tells whether no address of the family is in the set.

@@ -5,40 +5,44 @@ import (
 	"slices"
 )
 
+// patience bounds what the search for hidden rules costs, in comparisons: about a second.
+const patience = 10_000_000
+
 // hidden warns of rules that never decide, because one earlier rule takes all that they ask for.
 func (p *Policy) hidden() []Problem {
 	var out []Problem
+	before := earlier{rules: map[where]*shapes{}}
+	work := 0
 	for i, r := range p.rules {
 		if r.Disabled {
 			continue
 		}
-		by := p.hider(i)
-		if by == nil {
-			continue
+		hider := before.first(r, &work, func(j int) bool { return takesAll(p.rules[j], r, &work) })
+		if hider >= 0 {
+			out = append(out, hides(p.rules[hider], r, i))
 		}
-		if r.Action == by.Action && takesAll(r, by) {
-			out = append(out, Problem{Rule: i, Message: fmt.Sprintf("rule %s is a duplicate of rule %s", r.Name, by.Name), Hint: "remove one of them"})
-			continue
+		if work > patience {
+			return append(out, Problem{Rule: i,
+				Message: fmt.Sprintf("the rules after %s are not held against those before them, as too many are alike", r.Name),
+				Hint:    "put what is alike into one rule with a list"})
 		}
-		out = append(out, Problem{Rule: i,
-			Message: fmt.Sprintf("rule %s can never match: the earlier rule %s takes all that it asks for", r.Name, by.Name),
-			Hint:    fmt.Sprintf("move it before %s, or remove it", by.Name)})
+		before.add(i, r)
 	}
 	return out
 }
 
-// hider finds an earlier rule that takes all that rule i asks for; nil where none alone does.
-func (p *Policy) hider(i int) *Rule {
-	for _, earlier := range p.rules[:i] {
-		if !earlier.Disabled && takesAll(earlier, p.rules[i]) {
-			return earlier
-		}
+// hides says that rule by hides rule r, which is the one at i.
+func hides(by, r *Rule, i int) Problem {
+	if r.Action == by.Action && takesAll(r, by, new(int)) {
+		return Problem{Rule: i, Message: fmt.Sprintf("rule %s is a duplicate of rule %s", r.Name, by.Name), Hint: "remove one of them"}
 	}
-	return nil
+	return Problem{Rule: i,
+		Message: fmt.Sprintf("rule %s can never match: the earlier rule %s takes all that it asks for", r.Name, by.Name),
+		Hint:    fmt.Sprintf("move it before %s, or remove it", by.Name)}
 }
 
-// takesAll tells whether rule a matches whatever rule b matches.
-func takesAll(a, b *Rule) bool {
+// takesAll tells whether rule a matches whatever rule b matches. It counts its comparisons.
+func takesAll(a, b *Rule, work *int) bool {
 	if !a.Until.IsZero() && (b.Until.IsZero() || a.Until.Before(b.Until)) {
 		return false
 	}
@@ -48,59 +52,81 @@ func takesAll(a, b *Rule) bool {
 			continue
 		}
 		ma, ok := a.Match(d)
-		if !ok || !ma.covers(mb) {
+		if !ok || !ma.covers(mb, work) {
 			return false
 		}
 	}
 	return true
 }
 
-func (m *Match) covers(other *Match) bool {
-	return coversTraffic(m.Traffic, other.Traffic) &&
+func (m *Match) covers(other *Match, work *int) bool {
+	return coversTraffic(m.Traffic, other.Traffic, work) &&
 		m.Schedule.covers(other.Schedule) &&
-		coversList(m.InInterfaces, other.InInterfaces, Interface.covers) &&
-		coversList(m.OutInterfaces, other.OutInterfaces, Interface.covers) &&
-		coversList(m.Users, other.Users, sameID) &&
-		coversList(m.Groups, other.Groups, sameID) &&
-		m.coversAddresses(other)
+		coversInterfaces(m.InInterfaces, other.InInterfaces, work) &&
+		coversInterfaces(m.OutInterfaces, other.OutInterfaces, work) &&
+		coversAccounts(m.Users, other.Users, work) &&
+		coversAccounts(m.Groups, other.Groups, work) &&
+		m.coversAddresses(other, work)
 }
 
 // coversAddresses looks only at the families in which other can be met.
-func (m *Match) coversAddresses(other *Match) bool {
+func (m *Match) coversAddresses(other *Match, work *int) bool {
 	for _, f := range other.Families() {
-		if !coversEnd(m.Source, other.Source, f) || !coversEnd(m.Destination, other.Destination, f) {
+		if !coversEnd(m.Source, other.Source, f, work) || !coversEnd(m.Destination, other.Destination, f, work) {
 			return false
 		}
 	}
 	return true
 }
 
-func coversEnd(a, b Addresses, f Family) bool {
-	if a.Any() {
+func coversEnd(a, b Addresses, f Family, work *int) bool {
+	switch {
+	case a.Any() || a.set == b.set:
 		return true
+	case f == IPv4:
+		return covers(a.set.v4, b.Set().v4, work)
 	}
-	return a.set.Only(f).Covers(b.Set().Only(f))
+	return covers(a.set.v6, b.Set().v6, work)
 }
 
-func sameID(a, b Account) bool { return a.ID == b.ID }
+// coversInterfaces tells whether every interface of b is one of a; an empty list asks for nothing.
+func coversInterfaces(a, b []Interface, work *int) bool {
+	return coversList(a, b, work, func(has map[Interface]bool, i Interface) bool {
+		for n := range len(i.name) + 1 {
+			if has[Interface{i.name[:n], true}] {
+				return true
+			}
+		}
+		return has[i]
+	}, func(i Interface) Interface { return i })
+}
 
-// coversList tells whether every item of b is covered by one of a; an empty list asks for nothing.
-func coversList[T any](a, b []T, covers func(a, b T) bool) bool {
+// coversAccounts does so by number: a name and a number may be one account.
+func coversAccounts(a, b []Account, work *int) bool {
+	return coversList(a, b, work, func(has map[uint32]bool, x Account) bool { return has[x.ID] }, func(x Account) uint32 { return x.ID })
+}
+
+func coversList[T any, K comparable](a, b []T, work *int, in func(has map[K]bool, y T) bool, key func(T) K) bool {
 	if len(a) == 0 {
 		return true
 	}
 	if len(b) == 0 {
 		return false
 	}
+	*work += len(a) + len(b)
+	has := make(map[K]bool, len(a))
+	for _, x := range a {
+		has[key(x)] = true
+	}
 	for _, y := range b {
-		if !slices.ContainsFunc(a, func(x T) bool { return covers(x, y) }) {
+		if !in(has, y) {
 			return false
 		}
 	}
 	return true
 }
 
-func coversTraffic(a, b Traffic) bool {
+func coversTraffic(a, b Traffic, work *int) bool {
 	for _, f := range Families {
 		listA, anyA := a.protocols(f)
 		listB, anyB := b.protocols(f)
@@ -121,6 +147,7 @@ func coversTraffic(a, b Traffic) bool {
 		return true
 	case OnPorts:
 		b, ok := b.(OnPorts)
+		*work += len(b.Destination.ranges) + len(b.Source.ranges)
 		return ok && a.Destination.Covers(b.Destination) && a.Source.Covers(b.Source)
 	case OfICMPTypes:
 		b, ok := b.(OfICMPTypes)

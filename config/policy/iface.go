@@ -44,14 +44,6 @@ func (i Interface) Matches(name string) bool {
 	return name == i.name
 }
 
-// covers tells whether i matches whatever other matches.
-func (i Interface) covers(other Interface) bool {
-	if i.prefix {
-		return strings.HasPrefix(other.name, i.name)
-	}
-	return i == other
-}
-
 // String spells it as firewall.toml does.
 func (i Interface) String() string {
 	if i.prefix {

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -46,7 +47,7 @@ func (s PortSet) Ranges() []PortRange { return slices.Clone(s.ranges) }
 
 // Contains tells whether the port satisfies the set.
 func (s PortSet) Contains(port uint16) bool {
-	return s.Any() || slices.ContainsFunc(s.ranges, func(r PortRange) bool { return r.First <= port && port <= r.Last })
+	return s.Any() || s.holds(PortRange{port, port})
 }
 
 // Covers tells whether every port of other is in s.
@@ -58,11 +59,17 @@ func (s PortSet) Covers(other PortSet) bool {
 		return len(s.ranges) == 1 && s.ranges[0] == PortRange{0, 65535}
 	}
 	for _, o := range other.ranges {
-		if !slices.ContainsFunc(s.ranges, func(r PortRange) bool { return r.First <= o.First && o.Last <= r.Last }) {
+		if !s.holds(o) {
 			return false
 		}
 	}
 	return true
+}
+
+// holds tells whether one of the ranges holds all of r.
+func (s PortSet) holds(r PortRange) bool {
+	i := sort.Search(len(s.ranges), func(i int) bool { return s.ranges[i].Last >= r.First })
+	return i < len(s.ranges) && s.ranges[i].First <= r.First && r.Last <= s.ranges[i].Last
 }
 
 // String lists the ranges, "any" where there are none.
