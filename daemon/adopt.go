@@ -87,7 +87,7 @@ func (d *Daemon) adopt(ctx context.Context, list []connection) {
 		d.audit.Append(cutEntry(c.tuple, c.direction, 0, why))
 		ended++
 	}
-	if err := d.table.Keep(ctx, kept); err != nil {
+	if err := inParts(kept, func(some []enforce.Tuple) error { return d.table.Keep(ctx, some) }); err != nil {
 		d.cannotAdopt(err)
 	}
 	if len(kept)+ended > 0 {

@@ -1,7 +1,9 @@
 package daemon
 
 import (
+	"fmt"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -153,5 +155,34 @@ func TestFirstStartKeepsWhatIsAllowed(t *testing.T) {
 	}
 	if err := out.Alive(limit); err != nil {
 		t.Errorf("after a reload, a connection out that is still allowed: %v", err)
+	}
+}
+
+// More connections than the set of those that were cut can hold: as many as fit are in it, and a person is told.
+func TestAsManyAreCutAsTheKernelHolds(t *testing.T) {
+	local, _ := hosts.Pair(t)
+	d := hosts.Run(t, local, blockAll)
+	const each, many = 10_000, 4 // of two entries each, where the set holds 65,536
+	for i := range many {
+		socket, err := local.ListenPacket("udp", fmt.Sprintf("192.0.2.10:%d", 40000+i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer socket.Close()
+		for port := range each {
+			if _, err := socket.WriteTo([]byte("x"), &net.UDPAddr{IP: net.IPv4(192, 0, 2, 7), Port: port + 1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	edit(t, d, blockAll+"[[rule]]\nname = \"no-udp\"\naction = \"block\"\ndirection = \"out\"\nprotocol = \"udp\"\n")
+	reload(t, d)
+	s, err := d.Pfw("status", "--json")
+	if err != nil || !strings.Contains(s, "connections that the policy forbids may go on") {
+		t.Errorf("%v\n%s", err, s)
+	}
+	out, err := local.Command("nft", "list", "set", "inet", "pfw", "cut4").CombinedOutput()
+	if n := strings.Count(string(out), " . "); err != nil || n < 4*50_000 {
+		t.Errorf("%v; %d entries are cut", err, n/4)
 	}
 }

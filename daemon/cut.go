@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 
 	"pfw/config/policy"
@@ -85,11 +86,25 @@ func (d *Daemon) cutRefused(ctx context.Context, now time.Time) error {
 	if err := d.table.Unkeep(ctx, unkept); err != nil {
 		return err
 	}
-	if err := d.table.Cut(ctx, cut); err != nil {
+	if err := inParts(cut, func(some []enforce.Connection) error { return d.table.Cut(ctx, some) }); err != nil {
 		return err
 	}
 	d.log.Info("open connections cut, as the policy forbids them", "connections", len(cut)+idle)
 	return nil
+}
+
+// part is how many connections go to the kernel at once. The set that takes them has an end: who comes before it is in,
+// where all at once would leave all out.
+const part = 4096
+
+// inParts hands over the list in parts, all of it, and gives the first error.
+func inParts[T any](list []T, do func(some []T) error) (first error) {
+	for some := range slices.Chunk(list, part) {
+		if err := do(some); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
 }
 
 // connections lists those that conntrack knows, and those that are older than pfwd's first start and that it does not.
