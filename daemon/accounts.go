@@ -112,7 +112,8 @@ func (a *accounts) received(k accountKey, when time.Time) {
 	acc := a.get(k)
 	acc.entered++
 	acc.unsettled = true
-	if when.After(acc.lastMatch) {
+	// One that lies ahead is of before the clock was set back.
+	if when.After(acc.lastMatch) || acc.lastMatch.Sub(when) > gather {
 		acc.lastMatch = when
 	}
 }
@@ -146,7 +147,7 @@ func (acc *account) read(now time.Time, r reading) {
 	if r != acc.kernel {
 		acc.unsettled = true
 		// Entries know the moment better; but not every packet has one.
-		if now.Sub(acc.lastMatch) > gather {
+		if now.Sub(acc.lastMatch).Abs() > gather {
 			acc.lastMatch = now
 		}
 	}

@@ -222,3 +222,20 @@ func TestGroupOfAllowedIsBoundOnlyWhereSomethingReadsIt(t *testing.T) {
 		t.Errorf("groups %v with a rule that logs what it allows", got)
 	}
 }
+
+func TestLastMatchFollowsAClockThatIsSetBack(t *testing.T) {
+	a := newAccounts()
+	k := accountKey{rule: "web"}
+	ahead := time.Now().Add(24 * time.Hour)
+	a.received(k, ahead)
+	now := time.Now()
+	a.received(k, now)
+	if got := a.lastMatch(k); !got.Equal(now) {
+		t.Errorf("last match %s, %s after now", got, got.Sub(now))
+	}
+	a.received(k, ahead)
+	a.read(now, map[accountKey]reading{k: {Packets: 1}})
+	if got := a.lastMatch(k); !got.Equal(now) {
+		t.Errorf("by the counter: last match %s, %s after now", got, got.Sub(now))
+	}
+}

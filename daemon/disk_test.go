@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,6 +34,64 @@ func fill(t *testing.T, d *hosts.Daemon) (free func()) {
 		if err := os.Remove(ballast); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func TestServiceManagerIsToldOfFaultsAsTheyComeAndGo(t *testing.T) {
+	d := hosts.Run(t, hosts.New(t, "local"), telnet)
+	last := func() (status string) {
+		for _, n := range d.Notices() {
+			if strings.HasPrefix(n, "STATUS=") {
+				status = n
+			}
+		}
+		return status
+	}
+	if err := os.Remove(d.Log); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(d.Log, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Hup(); err != nil {
+		t.Fatal(err)
+	}
+	// The directory is where the file should be, so the reload is refused, and its entry cannot be written.
+	eventually(t, "told", limit, func() bool { return strings.Contains(last(), "the audit file cannot be written") })
+	if err := os.Remove(d.Log); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "told that it is over", limit, func() bool { return !strings.Contains(last(), "the audit file cannot be written") })
+}
+
+func TestHalfWrittenFilesAreTakenAway(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state")
+	full := errors.New("disk full")
+	if err := replaceFile(path, func(io.Writer) error { return full }); !errors.Is(err, full) {
+		t.Error(err)
+	}
+	if left, err := filepath.Glob(path + "*"); err != nil || len(left) > 0 {
+		t.Error(err, left)
+	}
+}
+
+func TestDamagedNumberOfThePolicyIsNotPrinted(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "generation")
+	for _, c := range []struct {
+		text string
+		want uint64
+		bad  bool
+	}{{"7\n", 7, false}, {"", 0, true}, {"\x98\xff\x00", 0, true}, {"-1", 0, true}, {"18446744073709551615", 0, true}} {
+		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		n, err := readGeneration(path)
+		if n != c.want || (err != nil) != c.bad || err != nil && strings.ContainsAny(err.Error(), `"\`) {
+			t.Errorf("%q: %d, %v", c.text, n, err)
+		}
+	}
+	if n, err := readGeneration(path + "x"); n != 0 || err != nil {
+		t.Error(n, err)
 	}
 }
 

@@ -20,6 +20,8 @@ const (
 	tampered
 	// unrestored: the table is not as it should be, and could not be put right.
 	unrestored
+	// unscheduled: the table is not as schedules want it by now.
+	unscheduled
 	// lockout: somebody who is logged in could not log in again.
 	lockout
 	// foreignTable: something beside pfw decides about packets too. It may be meant so, as by who runs containers, and is
@@ -70,6 +72,13 @@ func (f *faults) clear(k fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.now, k)
+}
+
+func (f *faults) stands(k fault) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, ok := f.now[k]
+	return ok
 }
 
 // notice tells whether a person should know of it and nothing is wrong.

@@ -16,7 +16,8 @@ func replaceFile(path string, write func(io.Writer) error) error {
 		return fmt.Errorf("save: %w", err)
 	}
 	if err := errors.Join(write(f), f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("save %s: %w", path, err)
+		// On a full disk, what is half written would only be in the way.
+		return fmt.Errorf("save %s: %w", path, errors.Join(err, os.Remove(tmp)))
 	}
 	if err := os.Rename(tmp, path); err != nil {
 		return fmt.Errorf("save: %w", err)

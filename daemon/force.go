@@ -71,8 +71,9 @@ func loadFile(path string, o config.Options) (*loaded, error) {
 
 // sinks directs the audit log to where a rule file wants it.
 func (d *Daemon) sinks(s config.Sinks) error {
-	d.ledgers.sinks(s.File != "")
+	undo := d.ledgers.sinks(s.File != "")
 	if err := d.audit.Reconfigure(audit.SinkOptions(s)); err != nil {
+		undo()
 		return fmt.Errorf("open audit log: %w", err)
 	}
 	return nil
@@ -105,6 +106,8 @@ func (d *Daemon) put(ctx context.Context, l *loaded) error {
 		}
 		return err
 	}
+	d.faults.clear(unrestored)
+	d.faults.clear(unscheduled)
 	d.readers.retire(p)
 	generation := d.nextGeneration()
 	d.force.Store(&force{

@@ -54,18 +54,34 @@ func (d *Daemon) saveLastGood(s *config.Snapshot) {
 	d.faults.clear(unsavedPolicy)
 }
 
+// readGeneration gives 0 where there is no file.
+func readGeneration(path string) (uint64, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 63)
+	if err != nil {
+		// What stands there instead is nothing to read.
+		return 0, fmt.Errorf("%s: %d bytes that are no number", path, len(text))
+	}
+	return n, nil
+}
+
 // nextGeneration numbers the policies that come into force, also over restarts.
 func (d *Daemon) nextGeneration() uint64 {
 	path := filepath.Join(d.o.StateDir, "generation")
 	var last uint64
 	if f := d.force.Load(); f != nil {
 		last = f.generation
-	} else if text, err := os.ReadFile(path); err == nil {
-		n, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
-		if err != nil {
+	} else {
+		var err error
+		if last, err = readGeneration(path); err != nil {
 			d.log.Warn("numbers of policies begin anew", "error", err)
 		}
-		last = n
 	}
 	err := replaceFile(path, func(w io.Writer) error {
 		_, err := fmt.Fprintln(w, last+1)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"pfw/config"
 	"pfw/daemon/api"
 	"pfw/daemon/audit"
 	"pfw/e2e/hosts"
@@ -373,5 +374,23 @@ func TestAccountsOfAnotherVersionKeepNoFirewallFromStarting(t *testing.T) {
 		if err := os.Truncate(d.Stderr, 0); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// Else what is logged nowhere would count as written, and be missing from what is lost.
+func TestRefusedAuditFileLeavesTheAccountsAsTheyWere(t *testing.T) {
+	dir := t.TempDir()
+	log, err := audit.Open(audit.Options{StateDir: dir, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &Daemon{o: Options{StateDir: dir}, audit: log, accounts: newAccounts()}
+	d.ledgers = newLedgers(d)
+	d.ledgers.begin(false, nil)
+	if err := d.sinks(config.Sinks{File: "/proc/none/audit.jsonl", MaxSize: 1 << 20}); err == nil {
+		t.Fatal("a file in /proc/none is taken")
+	}
+	if d.ledgers.inFile != nil {
+		t.Error("entries count as written to a file that there is not")
 	}
 }

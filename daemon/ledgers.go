@@ -39,10 +39,16 @@ func (l *ledgers) begin(file bool, entered map[accountKey]int64) {
 	}
 }
 
-// sinks says whether there is an audit file from now on.
-func (l *ledgers) sinks(file bool) {
+// sinks says whether there is an audit file from now on, and gives what takes that back.
+func (l *ledgers) sinks(file bool) (undo func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	before := l.inFile
+	undo = func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.inFile = before
+	}
 	switch {
 	case !file:
 		l.inFile = nil
@@ -53,6 +59,7 @@ func (l *ledgers) sinks(file bool) {
 			l.inFile[k] -= n
 		}
 	}
+	return undo
 }
 
 // load reads the accounts of the last process on this run of the kernel; ok is false where there are none.

@@ -20,14 +20,17 @@ const (
 
 // keepSchedules judges open connections at the edges of schedules, and keeps the ruleset right over changes of the clock.
 func (d *Daemon) keepSchedules() error {
-	looked := time.Now()
+	looked, failed := time.Now(), false
 	for {
 		wait := d.untilEdge(looked)
+		if failed {
+			wait = time.After(clockTime)
+		}
 		select {
 		case <-d.work.Done():
 			return nil
 		case <-d.rescheduled:
-			looked = time.Now()
+			looked, failed = time.Now(), false
 			continue
 		case <-wait:
 		}
@@ -37,10 +40,11 @@ func (d *Daemon) keepSchedules() error {
 		f := d.force.Load()
 		edge := len(f.policy.Edges(looked.Round(0), now.Round(0))) > 0
 		stale := now.Sub(f.compiled) >= horizon
-		looked = now
-		if set || edge || stale {
-			d.reschedule(d.work, now, set)
+		if (set || edge || stale) && !d.reschedule(d.work, now, set && !failed) {
+			failed = true // and seen as it was the next time
+			continue
 		}
+		looked, failed = now, false
 	}
 }
 
@@ -67,21 +71,25 @@ func timed(p *policy.Policy) bool {
 	return false
 }
 
-// reschedule writes the schedules out for the time that it is now.
-func (d *Daemon) reschedule(ctx context.Context, now time.Time, set bool) {
+// reschedule writes the schedules out for the time that it is now; false where that is to be tried again. told says that
+// the log is to have that the clock was set.
+func (d *Daemon) reschedule(ctx context.Context, now time.Time, told bool) (done bool) {
 	defer d.hold()()
 	if d.stopping {
-		return
+		return true
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if set {
+	if told {
 		d.log.Info("the clock was set; schedules are read by it anew")
 	}
 	if err := d.again(ctx, now); err != nil {
-		d.log.Error("schedules not brought up to date", "error", err)
-		d.faults.set(unrestored, "rules with schedule or until may not match the time: "+err.Error(), "pfw reload")
-		return
+		if !d.faults.stands(unscheduled) {
+			d.log.Error("schedules not brought up to date; it is tried again", "error", err)
+		}
+		d.faults.set(unscheduled, "rules with schedule or until may not match the time: "+err.Error(), "it is tried again every few seconds; the journal has what went before")
+		return false
 	}
 	d.cut(ctx, now)
+	return true
 }

@@ -44,8 +44,10 @@ func (d *Daemon) keepTable() error {
 			failures = 0
 		}
 		switch {
-		case failures == patient:
-			d.log.Error("table inet pfw cannot be kept in force", "error", err)
+		case failures >= patient:
+			if !told {
+				d.log.Error("table inet pfw cannot be kept in force", "error", err)
+			}
 			d.faults.set(unrestored, "what the kernel enforces may not be the policy: "+err.Error(),
 				"systemctl restart pfwd; the journal has what went before")
 			d.status()
@@ -85,5 +87,6 @@ func (d *Daemon) again(ctx context.Context, now time.Time) error {
 		return err
 	}
 	d.force.Store(&f)
+	d.faults.clear(unscheduled)
 	return nil
 }

@@ -71,5 +71,6 @@ func (d *Daemon) tampered(differs []string, when string) {
 		"find out who runs nft or iptables here; journalctl -u pfwd PFW_EVENT_TYPE=tamper has the times")
 }
 
-// tamperShown is how long people see that the table was changed.
-const tamperShown = 15 * time.Minute
+// tamperShown is how long people see that the table was changed: it is over, so it must not be shown for ever, and
+// somebody has to come by and see it. The audit log has it for good.
+const tamperShown = time.Hour

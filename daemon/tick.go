@@ -18,6 +18,7 @@ func (d *Daemon) keepAccounts() error {
 	ticker := time.NewTicker(tickTime)
 	defer ticker.Stop()
 	saved := time.Now()
+	shown := ""
 	for {
 		select {
 		case <-d.work.Done():
@@ -26,6 +27,11 @@ func (d *Daemon) keepAccounts() error {
 		}
 		d.readers.sweep(time.Now())
 		d.watchSinks()
+		// Faults come and go by themselves, too.
+		if text := d.statusText(); text != shown && d.work.Err() == nil {
+			shown = text
+			d.status()
+		}
 		counts, err := d.table.Counters(d.work)
 		if err != nil {
 			// The task that keeps the table says what is wrong with it.

@@ -61,7 +61,7 @@ func (s *seqFile) read() (uint64, error) {
 	}
 	n, err := strconv.ParseUint(strings.TrimSuffix(string(text), "\n"), 10, 64)
 	if err != nil || n > maxSeq {
-		return 0, fmt.Errorf("%s: %.40q is no sequence number", s.path, text)
+		return 0, fmt.Errorf("%s: %d bytes, which is no sequence number", s.path, len(text))
 	}
 	return n, nil
 }
