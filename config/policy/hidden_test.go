@@ -133,6 +133,42 @@ func TestHiddenIsWhatThePlainWayFinds(t *testing.T) {
 	})
 }
 
+// A rule with many items is looked up by the first of them, and found under a rule with a few that hold them all.
+func TestFewHideMany(t *testing.T) {
+	var addresses []string
+	var interfaces []Interface
+	var ports []PortRange
+	for i := range 40 {
+		addresses = append(addresses, fmt.Sprintf("10.0.%d.1/32", i), fmt.Sprintf("192.168.0.%d/32", 2*i))
+		interfaces = slices.Concat(interfaces, eth(fmt.Sprint("eth", i)), eth(fmt.Sprint("wlan", i)))
+		ports = append(ports, PortRange{uint16(100 + 2*i), uint16(100 + 2*i)}, PortRange{uint16(50_000 + 2*i), uint16(50_000 + 2*i)})
+	}
+	on := func(ranges ...PortRange) Traffic {
+		on, err := NewOnPorts(nil, Ports(ranges...), PortSet{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return on
+	}
+	for _, c := range []struct {
+		name      string
+		few, many Rule
+	}{
+		{"addresses", Rule{Scope: Inbound{Ends{Remote: set(t, "10.0.0.0/8", "192.168.0.0/16")}}, Traffic: AnyTraffic{}}, Rule{Scope: Inbound{Ends{Remote: set(t, addresses...)}}, Traffic: AnyTraffic{}}},
+		{"interfaces", Rule{Scope: Inbound{Ends{Interfaces: slices.Concat(eth("eth*"), eth("wl*"))}}, Traffic: AnyTraffic{}}, Rule{Scope: Inbound{Ends{Interfaces: interfaces}}, Traffic: AnyTraffic{}}},
+		{"ports", Rule{Scope: Inbound{}, Traffic: on(PortRange{100, 200}, PortRange{50_000, 51_000})}, Rule{Scope: Inbound{}, Traffic: on(ports...)}},
+	} {
+		c.few.Name, c.many.Name, c.few.Action, c.many.Action = "few", "many", Allow, Block
+		_, problems := New(standard, Log{}, []Rule{c.few, c.many}, worldTime)
+		if len(problems) != 1 || problems[0].Message != "rule many can never match: the earlier rule few takes all that it asks for" {
+			t.Errorf("%s: %v", c.name, problems)
+		}
+		if _, problems = New(standard, Log{}, []Rule{c.many, c.few}, worldTime); len(problems) > 0 {
+			t.Errorf("%s, the other way round: %v", c.name, problems)
+		}
+	}
+}
+
 // shapesOfFiles are how the rules of large files differ.
 var shapesOfFiles = []struct {
 	name string
