@@ -155,7 +155,7 @@ func TestFewHideMany(t *testing.T) {
 		few, many Rule
 	}{
 		{"addresses", Rule{Scope: Inbound{Ends{Remote: set(t, "10.0.0.0/8", "192.168.0.0/16")}}, Traffic: AnyTraffic{}}, Rule{Scope: Inbound{Ends{Remote: set(t, addresses...)}}, Traffic: AnyTraffic{}}},
-		{"no address", Rule{Scope: Inbound{Ends{Remote: set(t, "10.0.0.0/8")}}, Traffic: AnyTraffic{}}, Rule{Scope: Inbound{Ends{Remote: set(t)}}, Traffic: AnyTraffic{}}},
+		{"no address", Rule{Scope: Inbound{Ends{Remote: set(t, "10.0.0.0/8")}}, Traffic: AnyTraffic{}}, Rule{Scope: Inbound{Ends{Remote: NewAddresses(new(AddressSet), "@empty")}}, Traffic: AnyTraffic{}}},
 		{"interfaces", Rule{Scope: Inbound{Ends{Interfaces: slices.Concat(eth("eth*"), eth("wl*"))}}, Traffic: AnyTraffic{}}, Rule{Scope: Inbound{Ends{Interfaces: interfaces}}, Traffic: AnyTraffic{}}},
 		{"ports", Rule{Scope: Inbound{}, Traffic: on(PortRange{100, 200}, PortRange{50_000, 51_000})}, Rule{Scope: Inbound{}, Traffic: on(ports...)}},
 	} {
