@@ -95,7 +95,7 @@ func (d *Daemon) cutRefused(ctx context.Context, now time.Time) error {
 
 // part is how many connections go to the kernel at once. The set that takes them has an end: who comes before it is in,
 // where all at once would leave all out.
-const part = 4096
+const part = 8192
 
 // inParts hands over the list in parts, all of it, and gives the first error.
 func inParts[T any](list []T, do func(some []T) error) (first error) {
