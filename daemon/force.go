@@ -81,9 +81,6 @@ func (d *Daemon) sinks(s config.Sinks) error {
 
 // put brings a policy into force, or leaves everything as it is. change is held.
 func (d *Daemon) put(ctx context.Context, l *loaded) error {
-	if d.stopping {
-		return errors.New("pfwd is about to end")
-	}
 	now := time.Now()
 	p := l.config.Policy
 	ruleset := enforce.Compile(p, enforce.Options{Now: now})

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -327,5 +328,13 @@ func TestUsage(t *testing.T) {
 		if hosts.ExitCode(err) != c.code || !strings.Contains(string(out), c.says) {
 			t.Errorf("pfwd %s: %v\n%s", c.args, err, out)
 		}
+	}
+}
+
+// Else the service manager is told READY=1 after STOPPING=1, and the log of a bad file after the firewall is off.
+func TestReloadAtTheEndIsToldToNobodyElse(t *testing.T) {
+	d := &Daemon{stopping: true}
+	if _, err := d.Reload(t.Context()); !errors.Is(err, errEnding) {
+		t.Error(err)
 	}
 }

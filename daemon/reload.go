@@ -11,6 +11,8 @@ import (
 	"pfw/daemon/audit"
 )
 
+var errEnding = errors.New("pfwd is about to end")
+
 // Reload reads the rule file and puts it in force, or changes nothing. A file that is not valid is a *config.Errors,
 // in which no line of a list is quoted.
 func (d *Daemon) Reload(ctx context.Context) (api.Outcome, error) { return d.reload(ctx, true) }
@@ -18,6 +20,10 @@ func (d *Daemon) Reload(ctx context.Context) (api.Outcome, error) { return d.rel
 // reload is the one way to another policy.
 func (d *Daemon) reload(ctx context.Context, control bool) (api.Outcome, error) {
 	defer d.hold()()
+	if d.stopping {
+		// The service manager and the log know already, and nothing is wrong with the file.
+		return api.Outcome{}, errEnding
+	}
 	// Who asked may go away; half a change must not stay.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
