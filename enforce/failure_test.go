@@ -1,11 +1,14 @@
 package enforce
 
 import (
+	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/nftables"
 
 	"pfw/config/policy"
 	"pfw/e2e/hosts"
@@ -144,4 +147,51 @@ func setOf(r Ruleset) string {
 		}
 	}
 	panic("no set of addresses")
+}
+
+// Programs that run containers change their own tables all the time.
+func TestOthersWhoChangeTheirOwnTablesHinderNobody(t *testing.T) {
+	h := hosts.New(t, "host")
+	table := open(t, h, TableOptions{})
+	var rules []policy.Rule
+	for i := range 500 {
+		rules = append(rules, policy.Rule{Name: policy.Name(fmt.Sprintf("r%d", i)), Action: policy.Block, Scope: in(t, ""), Traffic: tcp(t, uint16(i+1))})
+	}
+	p := build(t, standard, logging, rules...)
+	apply(t, table, p)
+	stop, ended := make(chan struct{}), make(chan error)
+	go func() { ended <- h.Do(func() error { return churn(stop) }) }()
+	for range 20 {
+		apply(t, table, p)
+		if differs, err := table.Verify(t.Context()); err != nil || differs != nil {
+			t.Fatalf("%v; %q differs", err, differs)
+		}
+	}
+	close(stop)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// churn changes a table that is not pfw's, as fast as the kernel lets it.
+func churn(stop chan struct{}) error {
+	c, err := nftables.New(nftables.AsLasting())
+	if err != nil {
+		return err
+	}
+	other := c.AddTable(&nftables.Table{Name: "other", Family: nftables.TableFamilyIPv4})
+	chain := &nftables.Chain{Name: "c", Table: other}
+	for err == nil {
+		select {
+		case <-stop:
+			return c.CloseLasting()
+		default:
+		}
+		c.AddChain(chain)
+		if err = c.Flush(); err == nil {
+			c.DelChain(chain)
+			err = c.Flush()
+		}
+	}
+	return errors.Join(err, c.CloseLasting())
 }

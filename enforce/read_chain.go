@@ -106,12 +106,13 @@ func (s *socket) readRules(got *snapshot) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("list rules: %w", err)
+		err = fmt.Errorf("list rules: %w", err)
 	}
+	// Also of what is torn, to be held against the next reading.
 	for name, h := range hashes {
 		state := got.Chains[name]
 		state.Hash = hex.EncodeToString(h.Sum(nil))
 		got.Chains[name] = state
 	}
-	return nil
+	return err
 }

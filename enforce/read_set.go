@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -47,7 +48,8 @@ func (s *socket) readSets(got *snapshot, counts func(set string) int) error {
 		got.Sets[name] = setState{Shape: shapeText(magic, bytes, flags, size), anonymous: flags&unix.NFT_SET_ANONYMOUS != 0}
 		return ad.Err()
 	})
-	if err != nil {
+	torn := errors.Is(err, errTorn)
+	if err != nil && !torn {
 		return fmt.Errorf("list sets: %w", err)
 	}
 	for name, state := range got.Sets {
@@ -64,6 +66,9 @@ func (s *socket) readSets(got *snapshot, counts func(set string) int) error {
 		}
 		state.Hash = elementsHash(lines)
 		got.Sets[name] = state
+	}
+	if torn {
+		return errTorn
 	}
 	return nil
 }

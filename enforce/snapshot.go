@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/google/nftables"
 	"github.com/mdlayher/netlink"
@@ -57,6 +59,7 @@ var errTorn = errors.New("the ruleset changed while it was read")
 // not to be read.
 func (s *socket) read(ctx context.Context, counts func(set string) int) (*snapshot, error) {
 	const tries = 10
+	var last *snapshot
 	for range tries {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -65,10 +68,29 @@ func (s *socket) read(ctx context.Context, counts func(set string) int) (*snapsh
 		if !errors.Is(err, errTorn) {
 			return got, err
 		}
+		// Where others change their own tables all the time, ours is what it is found to be twice.
+		if last != nil && last.same(got) {
+			return got, nil
+		}
+		last = got
 	}
 	return nil, fmt.Errorf("read table %s: %w, %d times", tableName, errTorn, tries)
 }
 
+// same tells whether two snapshots have all in common but the ruleset's generation and what was counted.
+func (a *snapshot) same(b *snapshot) bool {
+	if b == nil || a.asleep != b.asleep || len(a.counters) != len(b.counters) {
+		return false
+	}
+	for name := range a.counters {
+		if _, there := b.counters[name]; !there {
+			return false
+		}
+	}
+	return maps.Equal(a.Chains, b.Chains) && maps.Equal(a.Sets, b.Sets) && slices.Equal(a.strangers, b.strangers)
+}
+
+// readOnce gives what it read with errTorn, too.
 func (s *socket) readOnce(counts func(set string) int) (*snapshot, error) {
 	before, err := s.generation()
 	if err != nil {
@@ -80,16 +102,18 @@ func (s *socket) readOnce(counts func(set string) int) (*snapshot, error) {
 		return nil, err
 	}
 	got.asleep = table.Flags&nftables.TableFlagDormant != 0
+	torn := false
 	for _, part := range []func(*snapshot) error{
 		s.readChains, s.readRules, s.readCounters,
 		func(got *snapshot) error { return s.readSets(got, counts) },
 	} {
-		if err := part(got); err != nil {
+		err := part(got)
+		if torn = torn || errors.Is(err, errTorn); err != nil && !errors.Is(err, errTorn) {
 			return nil, fmt.Errorf("read table %s: %w", tableName, err)
 		}
 	}
 	after, err := s.generation()
-	if err == nil && after != before {
+	if err == nil && (torn || after != before) {
 		err = errTorn
 	}
 	return got, err
@@ -109,7 +133,8 @@ func (s *socket) table() (*nftables.Table, error) {
 	return t, nil
 }
 
-// dump reads all objects of a kind in the table and gives their attributes.
+// dump reads all objects of a kind in the table and gives their attributes. The error is errTorn at the end where the
+// ruleset changed meanwhile.
 func (s *socket) dump(kind int, each func(attributes []byte) error) error {
 	replies, err := s.nl.Execute(netlink.Message{
 		Header: netlink.Header{Type: netlink.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8 | kind), Flags: netlink.Request | netlink.Dump},
@@ -118,16 +143,18 @@ func (s *socket) dump(kind int, each func(attributes []byte) error) error {
 	if err != nil {
 		return err
 	}
+	torn := false
 	for _, m := range replies {
-		if m.Header.Flags&netlink.DumpInterrupted != 0 {
-			return errTorn
-		}
+		torn = torn || m.Header.Flags&netlink.DumpInterrupted != 0
 		if len(m.Data) < 4 {
 			return errors.New("the kernel sent a short message")
 		}
 		if err := each(m.Data[4:]); err != nil {
 			return err
 		}
+	}
+	if torn {
+		return errTorn
 	}
 	return nil
 }
