@@ -13,10 +13,17 @@ import (
 	"pfw/enforce"
 )
 
+// mostWarnings bounds what one load says in the log: a list of thousands may have hundreds of entries twice.
+const mostWarnings = 10
+
 // warn says what a person should know of a policy that came into force.
 func (d *Daemon) warn(ctx context.Context) {
 	f := d.force.Load()
-	for _, w := range f.warnings {
+	for i, w := range f.warnings {
+		if i == mostWarnings {
+			d.log.Warn("there are more warnings; pfw check shows them all", "more", len(f.warnings)-i)
+			break
+		}
 		d.log.Warn(w.String())
 	}
 	d.warnForeign(ctx)
