@@ -129,6 +129,33 @@ func (r *reader) addresses(key string, lists *lists) policy.Addresses {
 	for _, w := range append(covered(named.spans), covered(excluded.spans)...) {
 		r.warn(key, w.at, w.fault)
 	}
+	if set := named.alone(&excluded); set != nil {
+		return policy.NewAddresses(set, short(text))
+	}
+	set, w := lists.make(strings.Join(text, "\n"), &named, &excluded)
+	if w != nil {
+		r.fail(key, r.value(key).at, w)
+	}
+	return policy.NewAddresses(set, short(text))
+}
+
+// mostRanges bounds the ranges in sets that rules make of lists, which are copies: eight of a list of a million.
+const mostRanges = 8 << 20
+
+// make gives what is named less what is excluded. Rules that write the same share the set.
+func (l *lists) make(text string, named, excluded *end) (*policy.AddressSet, *fault) {
+	if set := l.made[text]; set != nil {
+		return set, nil
+	}
+	if l.own > mostRanges {
+		// Once: every rule after this one has the same to say.
+		if l.told {
+			return new(policy.AddressSet), nil
+		}
+		l.told = true
+		return new(policy.AddressSet), wrong("make a list of what several rules name, or exclude",
+			"the rules of the files combine their lists to more than %d ranges", mostRanges)
+	}
 	set := policy.AllAddresses()
 	if named.any {
 		set = named.set()
@@ -136,11 +163,13 @@ func (r *reader) addresses(key string, lists *lists) policy.Addresses {
 	if excluded.any {
 		rest := set.Without(excluded.set())
 		if empty(rest) && !empty(set) {
-			r.fail(key, r.value(key).at, wrong("name more, or exclude less", "the exclusions leave no address, so the rule can never match"))
+			return rest, wrong("name more, or exclude less", "the exclusions leave no address, so the rule can never match")
 		}
 		set = rest
 	}
-	return policy.NewAddresses(set, short(text))
+	l.own += set.Len(policy.IPv4) + set.Len(policy.IPv6)
+	l.made[text] = set
+	return set, nil
 }
 
 func empty(s *policy.AddressSet) bool { return s.Empty(policy.IPv4) && s.Empty(policy.IPv6) }
@@ -160,8 +189,17 @@ func short(text []string) string {
 // end gathers what is named, or what is excluded.
 type end struct {
 	sets  []*policy.AddressSet
+	seen  map[*policy.AddressSet]bool
 	spans []placed
 	any   bool
+}
+
+// alone gives the set of the one list that is named, where nothing else is; nil otherwise.
+func (e *end) alone(excluded *end) *policy.AddressSet {
+	if len(e.sets) == 1 && len(e.spans) == 0 && !excluded.any {
+		return e.sets[0]
+	}
+	return nil
 }
 
 // placed is a span and where it stands.
@@ -175,7 +213,11 @@ func (e *end) add(s string, v *value, lists *lists) *fault {
 	e.any = true
 	if name, ok := strings.CutPrefix(s, "@"); ok {
 		set, w := lists.set(name)
-		if w == nil && !slices.Contains(e.sets, set) {
+		if w == nil && !e.seen[set] {
+			if e.seen == nil {
+				e.seen = map[*policy.AddressSet]bool{}
+			}
+			e.seen[set] = true
 			e.sets = append(e.sets, set)
 		}
 		return w

@@ -127,13 +127,14 @@ func parseDay(s string) (time.Weekday, *fault) {
 			return time.Weekday((i + 1) % 7), nil
 		}
 	}
-	hint := suggest(s, dayWords)
-	for i, word := range dayWords {
-		if strings.EqualFold(s, time.Weekday((i+1)%7).String()) {
-			hint = "did you mean \"" + word + "\"?"
+	return 0, unknown(func() string {
+		for i, word := range dayWords {
+			if strings.EqualFold(s, time.Weekday((i+1)%7).String()) {
+				return "did you mean \"" + word + "\"?"
+			}
 		}
-	}
-	return 0, wrong(hint, "unknown day %q", s)
+		return suggest(s, dayWords)
+	}, "unknown day %q", s)
 }
 
 // until reads until; zero where it is not set.

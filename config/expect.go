@@ -54,42 +54,88 @@ func deciders() []string {
 	return out
 }
 
-// checkName refuses an expectation on a rule that no file has. rules are the names of all rules, those in error too.
-func (e *expectEntry) checkName(rules []string) bool {
+// checkName refuses an expectation on a rule that no file has. Rules that are in error are there, too.
+func (l *loader) checkName(e *expectEntry) bool {
 	if e.rule == nil {
 		return true
 	}
-	known := append(deciders(), rules...)
-	if slices.Contains(known, e.rule.text) {
+	name := e.rule.text
+	if _, there := l.taken[name]; there || slices.Contains(deciders(), name) {
 		return true
 	}
-	hint := `name a rule, or "default" where no rule is to match`
-	if near := nearest(e.rule.text, known); near != "" {
-		hint = fmt.Sprintf("did you mean %q?", near)
-	}
-	e.r.fail("rule", e.rule.at, wrong(hint, "unknown rule %q", e.rule.text))
+	e.r.fail("rule", e.rule.at, unknown(func() string {
+		if l.guesses.allow(len(l.ruleNames)) {
+			if near := nearest(name, append(deciders(), l.ruleNames...)); near != "" {
+				return fmt.Sprintf("did you mean %q?", near)
+			}
+		}
+		return `name a rule, or "default" where no rule is to match`
+	}, "unknown rule %q", name))
 	return false
 }
 
-// judge holds the expectation against the policy.
-func (e *expectEntry) judge(p *policy.Policy) Expectation {
-	d := p.Decide(e.flow)
+// mostJudged bounds the expectations times the rules that each is held against: about two seconds.
+const mostJudged = 40_000_000
+
+// expectations holds all expectations against the policy, which is nil where there is none.
+func (l *loader) expectations(p *policy.Policy) []Expectation {
+	out := []Expectation{}
+	failed, judged := 0, 0
+	for i := range l.expects {
+		e := &l.expects[i]
+		if !l.checkName(e) || p == nil {
+			continue
+		}
+		if judged += l.weight; judged > mostJudged {
+			e.r.fail("", e.r.t.at, wrong("leave some out, or name several users or interfaces in fewer rules",
+				"there are too many expectations for so many rules: this one and those after it are not judged"))
+			return out
+		}
+		x, why := e.judge(p)
+		if why != nil {
+			failed++
+			// As with other problems, whoever has a thousand is not helped by more.
+			if failed <= most {
+				x.problem = why()
+			}
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+// weigh counts what it takes to hold a packet against a rule.
+func weigh(r *policy.Rule) int {
+	n := 1
+	for _, d := range policy.Directions {
+		if m, ok := r.Match(d); ok {
+			n += len(m.Users) + len(m.Groups) + len(m.InInterfaces) + len(m.OutInterfaces)
+		}
+	}
+	return n
+}
+
+// judge holds the expectation against the policy. Where it fails, why tells what is wrong with it.
+func (e *expectEntry) judge(p *policy.Policy) (x Expectation, why func() Problem) {
+	d := p.Judge(e.flow)
 	f := e.r.f
-	out := Expectation{
+	x = Expectation{
 		Packet: e.packet.text, Want: e.verdict.String(), Got: d.Verdict.String(), Rule: d.By,
 		File: f.name, Line: f.line(e.r.t.at),
 	}
+	key, want := "verdict", x.Want
 	switch {
 	case d.Verdict != e.verdict:
-		out.problem = e.r.problem("verdict", e.r.value("verdict").at, wrong(d.Reason,
-			"expectation fails: %q: want %s, got %s by %s", out.Packet, out.Want, out.Got, decider(d)))
 	case e.rule != nil && e.rule.text != d.By:
-		out.problem = e.r.problem("rule", e.rule.at, wrong(d.Reason,
-			"expectation fails: %q: want %s by %s, got %s by %s", out.Packet, out.Want, printable(e.rule.text), out.Got, decider(d)))
+		key, want = "rule", x.Want+" by "+printable(e.rule.text)
 	default:
-		out.OK = true
+		x.OK = true
+		return x, nil
 	}
-	return out
+	return x, func() Problem {
+		return e.r.problem(key, e.r.value(key).at, wrong(d.Reason,
+			"expectation fails: %q: want %s, got %s by %s", x.Packet, want, x.Got, decider(d)))
+	}
 }
 
 // decider names what decided as a sentence does.

@@ -19,7 +19,11 @@ type file struct {
 	ends     []int // offsets of line feeds
 	problems []Problem
 	warnings []Problem
+	counted  counted
 }
+
+// counted is how many characters stand between the start of a line and an offset in it.
+type counted struct{ start, offset, characters int }
 
 // parse reads a rule file's text. What is wrong with it as TOML is in the file's problems; root is nil where nothing
 // can be said beyond that.
@@ -127,11 +131,22 @@ func (f *file) problem(key, table string, offset int, w *fault) Problem {
 	offset = min(max(offset, 0), len(f.text))
 	line := f.line(offset)
 	start := f.start(line)
-	p := Problem{File: f.name, Line: line, Column: utf8.RuneCount(f.text[start:offset]) + 1,
-		Key: brief(key), Message: brief(w.message), Hint: brief(w.hint), table: brief(table)}
+	p := Problem{File: f.name, Line: line, Column: f.column(start, offset),
+		Key: brief(key), Message: brief(w.message), Hint: brief(w.advice()), table: brief(table)}
 	text := f.source(line)
 	p.source, p.caret = excerpt(text, min(offset-start, len(text)))
 	return p
+}
+
+// column counts the characters before an offset in the line that begins at start. It goes on from where it was asked last:
+// a thousand mistakes in one line of a megabyte are not counted from its beginning each.
+func (f *file) column(start, offset int) int {
+	if f.counted.start != start || f.counted.offset > offset {
+		f.counted = counted{start: start, offset: start}
+	}
+	f.counted.characters += utf8.RuneCount(f.text[f.counted.offset:offset])
+	f.counted.offset = offset
+	return f.counted.characters + 1
 }
 
 func (f *file) fault(key, table string, offset int, w *fault) {

@@ -91,6 +91,8 @@ func icmpType(s string, protocols []policy.Protocol) (v4, v6 []uint8, w *fault) 
 			return nil, nil, wrong(fmt.Sprintf("add %q to protocol, or leave the type out", other), "%q is a type of %s, which the rule's protocol leaves out", s, other)
 		}
 	}
-	slices.Sort(known)
-	return nil, nil, wrong(suggest(s, slices.Compact(known)), "unknown icmp type %q", s)
+	return nil, nil, unknown(func() string {
+		slices.Sort(known)
+		return suggest(s, slices.Compact(known))
+	}, "unknown icmp type %q", s)
 }

@@ -27,7 +27,13 @@ type lists struct {
 	// broken are the lists in error: a rule that names one is not at fault.
 	broken map[string]bool
 	order  []*List
-	places map[string]string
+	// made are the sets that rules made of several names, by what they wrote; own counts the ranges in them, and told says
+	// that they are too many.
+	made    map[string]*policy.AddressSet
+	own     int
+	told    bool
+	guesses *guesses
+	places  map[string]string
 }
 
 // lan is the built-in list: private addresses (RFC 1918), unique local ones (RFC 4193) and those of a link (RFC 3927,
@@ -202,6 +208,13 @@ func (l *lists) set(name string) (*policy.AddressSet, *fault) {
 		l.add(list)
 		return list.Set, nil
 	}
+	return nil, unknown(func() string { return l.suggest(name) }, "unknown list %q", "@"+name)
+}
+
+func (l *lists) suggest(name string) string {
+	if !l.guesses.allow(len(l.byName) + len(l.broken)) {
+		return ""
+	}
 	names := slices.Collect(maps.Keys(l.byName))
 	names = append(names, slices.Collect(maps.Keys(l.broken))...)
 	if !slices.Contains(names, "lan") {
@@ -211,7 +224,7 @@ func (l *lists) set(name string) (*policy.AddressSet, *fault) {
 	for i, n := range names {
 		names[i] = "@" + n
 	}
-	return nil, wrong(suggest("@"+name, names), "unknown list %q", "@"+name)
+	return suggest("@"+name, names)
 }
 
 func (l *lists) has(name string) bool {

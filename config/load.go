@@ -26,11 +26,12 @@ func Load(path string, o Options) (*Config, error) {
 	kept := &Snapshot{path: clean(path), files: map[string][]byte{}}
 	l := &loader{
 		path: path, now: o.Now, text: o.Text, control: o.Control,
-		src:     recorder{o.Source, kept},
+		src: recorder{o.Source, kept}, taken: map[string]taken{},
 		beneath: []string{filepath.Dir(clean(path)), "/var/lib/pfw", "/usr/share"},
 	}
-	l.names = &names{src: l.src}
-	l.lists = &lists{src: l.src, beneath: l.beneath, control: o.Control,
+	l.guesses = &guesses{left: mostGuesses}
+	l.names = &names{src: l.src, guesses: l.guesses}
+	l.lists = &lists{src: l.src, beneath: l.beneath, control: o.Control, guesses: l.guesses, made: map[string]*policy.AddressSet{},
 		byName: map[string]*List{}, broken: map[string]bool{}, places: map[string]string{}}
 	if err := l.files(); err != nil {
 		return nil, err
@@ -55,14 +56,18 @@ type loader struct {
 	beneath   []string
 	names     *names
 	lists     *lists
+	guesses   *guesses
 	read      []*file
 
 	defaults  policy.Defaults
 	log       policy.Log
 	sinks     Sinks
 	rules     []ruleEntry
+	taken     map[string]taken
 	ruleNames []string
 	expects   []expectEntry
+	// weight is what it takes to hold a packet against all rules.
+	weight int
 }
 
 // files reads and parses all rule files.
@@ -122,14 +127,10 @@ func (l *loader) load() (*Config, error) {
 	for i, f := range l.parsed() {
 		l.entries(f, i == 0 && f == l.read[0])
 	}
-	p, warnings := l.policy()
-	expectations := []Expectation{}
-	for _, e := range l.expects {
-		if e.checkName(l.ruleNames) && p != nil {
-			expectations = append(expectations, e.judge(p))
-		}
-	}
+	p := l.policy()
+	expectations := l.expectations(p)
 	var problems []Problem
+	warnings := []Problem{}
 	for _, f := range l.read {
 		problems = append(problems, f.problems...)
 		warnings = append(warnings, f.warnings...)
@@ -180,32 +181,32 @@ func (l *loader) settings() {
 
 // policy makes the policy of the rules that are well-formed, and places what it says of them. It is nil where a rule of
 // it cannot be.
-func (l *loader) policy() (*policy.Policy, []Problem) {
+func (l *loader) policy() *policy.Policy {
 	rules := make([]policy.Rule, len(l.rules))
 	for i, r := range l.rules {
 		rules[i] = r.Rule
+		l.weight += weigh(&r.Rule)
 	}
 	p, found := policy.New(l.defaults, l.log, rules, l.now)
-	warnings := []Problem{}
 	for _, x := range found {
 		r := l.rules[x.Rule].r
 		at := r.t.at
 		if f := r.t.fields[x.Key]; f != nil {
 			at = f.value.at
 		}
-		w := &fault{x.Message, x.Hint}
+		w := wrong(x.Hint, "%s", x.Message)
 		if x.Fatal {
 			r.fail(x.Key, at, w)
 		} else {
-			warnings = append(warnings, r.problem(x.Key, at, w))
+			r.warn(x.Key, at, w)
 		}
 	}
 	for _, f := range l.read {
 		if len(f.problems) > 0 {
-			return nil, nil
+			return nil
 		}
 	}
-	return p, warnings
+	return p
 }
 
 func (l *loader) sort(problems []Problem) {

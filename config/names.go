@@ -18,6 +18,8 @@ type names struct {
 	src           Source
 	users, groups map[string]uint32
 	services      map[string]service
+	// guesses is nil where no bound is needed: for one packet.
+	guesses *guesses
 }
 
 // service is the port of a service by protocol.
@@ -86,16 +88,16 @@ func parseServices(data []byte) map[string]service {
 
 // user and group give the number of an account of this machine.
 func (n *names) user(name string) (uint32, *fault) {
-	return account(n.src, &n.users, "/etc/passwd", "user", name)
+	return n.account(&n.users, "/etc/passwd", "user", name)
 }
 
 func (n *names) group(name string) (uint32, *fault) {
-	return account(n.src, &n.groups, "/etc/group", "group", name)
+	return n.account(&n.groups, "/etc/group", "group", name)
 }
 
-func account(src Source, known *map[string]uint32, path, what, name string) (uint32, *fault) {
+func (n *names) account(known *map[string]uint32, path, what, name string) (uint32, *fault) {
 	if *known == nil {
-		data, err := src.ReadFile(path)
+		data, err := n.src.ReadFile(path)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return 0, wrong("", "%s", fmt.Errorf("look up %s %q: %w", what, name, err))
 		}
@@ -103,11 +105,14 @@ func account(src Source, known *map[string]uint32, path, what, name string) (uin
 	}
 	id, ok := (*known)[name]
 	if !ok {
-		hint := what + "s come from " + path
-		if near := nearest(name, slices.Collect(maps.Keys(*known))); near != "" {
-			hint = fmt.Sprintf("did you mean %q?", near)
-		}
-		return 0, wrong(hint, "unknown %s %q", what, name)
+		return 0, unknown(func() string {
+			if n.guesses.allow(len(*known)) {
+				if near := nearest(name, slices.Collect(maps.Keys(*known))); near != "" {
+					return fmt.Sprintf("did you mean %q?", near)
+				}
+			}
+			return what + "s come from " + path
+		}, "unknown %s %q", what, name)
 	}
 	return id, nil
 }

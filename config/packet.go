@@ -76,11 +76,9 @@ func packetWords(text string) ([]string, *fault) {
 			}
 			words, rest = append(words, rest[1:1+end]), rest[end+2:]
 		default:
-			end := len(rest)
-			for _, stop := range []string{" ", "->", "→"} {
-				if i := strings.Index(rest, stop); i >= 0 && i < end {
-					end = i
-				}
+			end := 0
+			for end < len(rest) && rest[end] != ' ' && !strings.HasPrefix(rest[end:], "->") && !strings.HasPrefix(rest[end:], "→") {
+				end++
 			}
 			words, rest = append(words, rest[:end]), rest[end:]
 		}

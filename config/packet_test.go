@@ -159,7 +159,7 @@ func TestPacketsThatAreNone(t *testing.T) {
 		{"in tcp -> :22 at", `"at" wants a time after it`, ""},
 	} {
 		_, w := parsePacket(c.text, &names{src: machine("")}, clock, clock)
-		if w == nil || w.message != c.want || !strings.Contains(w.hint, c.hint) {
+		if w == nil || w.message != c.want || !strings.Contains(w.advice(), c.hint) {
 			t.Errorf("%s\n got %v\nwant %s (%s)", c.text, w, c.want, c.hint)
 		}
 	}

@@ -40,10 +40,17 @@ func (e *Errors) ExpectationOnly() bool { return len(e.Problems) == 0 }
 // All gives the problems and, as problems, the expectations that do not hold, in the order of the files.
 func (e *Errors) All() []Problem {
 	out := slices.Clone(e.Problems)
+	failed := 0
 	for _, x := range e.Expectations {
-		if !x.OK {
-			out = append(out, x.problem)
+		if x.OK {
+			continue
 		}
+		if failed++; failed > most {
+			last := out[len(out)-1]
+			last.Message, last.Hint = "there are more expectations that fail after this one", ""
+			return append(out, last)
+		}
+		out = append(out, x.problem)
 	}
 	return out
 }

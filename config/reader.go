@@ -68,17 +68,16 @@ func (r *reader) missing(key, hint string) {
 // done refuses all keys that nobody asked for, and those that are set twice.
 func (r *reader) done() {
 	r.twice()
-	for name, f := range r.t.fields {
-		if slices.Contains(r.asked, name) {
+	for _, f := range r.t.inOrder() {
+		if slices.Contains(r.asked, f.name) {
 			continue
 		}
-		hint := ""
-		if near := nearest(name, r.asked); near != "" {
-			hint = fmt.Sprintf("did you mean %q?", near)
-		} else {
-			hint = "valid keys: " + list(r.asked)
-		}
-		r.fail(printable(name), f.at, wrong(hint, "unknown key %q", name))
+		r.fail(printable(f.name), f.at, unknown(func() string {
+			if near := nearest(f.name, r.asked); near != "" {
+				return fmt.Sprintf("did you mean %q?", near)
+			}
+			return "valid keys: " + strings.Join(r.asked, ", ")
+		}, "unknown key %q", f.name))
 	}
 }
 
@@ -157,7 +156,7 @@ func word[T any](r *reader, key string, words map[string]T, order []string) (T, 
 	}
 	meaning, known := words[s]
 	if !known {
-		r.fail(key, v.at, wrong(suggest(s, order), "unknown word %q", s))
+		r.fail(key, v.at, unknown(func() string { return suggest(s, order) }, "unknown word %q", s))
 	}
 	return meaning, known
 }
@@ -187,15 +186,4 @@ func (r *reader) sub(key, want, hint string) *table {
 		r.mistyped(key, v, want, hint)
 	}
 	return v.table
-}
-
-func list(words []string) string {
-	out := ""
-	for i, w := range words {
-		if i > 0 {
-			out += ", "
-		}
-		out += w
-	}
-	return out
 }

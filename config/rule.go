@@ -2,7 +2,6 @@ package config
 
 import (
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -125,6 +124,7 @@ func (r *reader) scope(way direction, n *names, l *lists) policy.Scope {
 
 func (r *reader) interfaces(key string) []policy.Interface {
 	var out []policy.Interface
+	seen := map[policy.Interface]bool{}
 	for _, v := range r.each(key) {
 		if v.kind != unstable.String {
 			r.mistyped(key, v, "the name of an interface", `for example "eth0", or "wl*"`)
@@ -133,7 +133,8 @@ func (r *reader) interfaces(key string) []policy.Interface {
 		i, err := policy.ParseInterface(v.text)
 		if err != nil {
 			r.fail(key, v.at, wrong("", "%s", strings.TrimPrefix(err.Error(), "interface ")))
-		} else if !slices.Contains(out, i) {
+		} else if !seen[i] {
+			seen[i] = true
 			out = append(out, i)
 		}
 	}
@@ -142,6 +143,7 @@ func (r *reader) interfaces(key string) []policy.Interface {
 
 func (r *reader) accounts(key string, find func(string) (uint32, *fault)) []policy.Account {
 	var out []policy.Account
+	seen := map[policy.Account]bool{}
 	for _, v := range r.each(key) {
 		s, ok := r.scalar(key, v, "a name or number")
 		if !ok {
@@ -150,7 +152,8 @@ func (r *reader) accounts(key string, find func(string) (uint32, *fault)) []poli
 		a, w := parseAccount(s, find)
 		if w != nil {
 			r.fail(key, v.at, w)
-		} else if !slices.Contains(out, a) {
+		} else if !seen[a] {
+			seen[a] = true
 			out = append(out, a)
 		}
 	}

@@ -30,18 +30,39 @@ func nearest(word string, candidates []string) string {
 			return m
 		}
 	}
-	sorted := slices.Sorted(slices.Values(candidates))
+	// What is longer than any name is no slip of the pen.
+	if len(word) > 100 {
+		return ""
+	}
 	best, least := "", 1+len(lower)/3
-	for _, c := range sorted {
+	for _, c := range candidates {
+		if len(c)-len(lower) > least || len(lower)-len(c) > least {
+			continue
+		}
 		d := levenshtein.Distance(lower, strings.ToLower(c), nil)
 		if swapped(lower, strings.ToLower(c)) {
 			d = 1
 		}
-		if d < least || d == least && best == "" {
+		if d < least || d == least && (best == "" || c < best) {
 			best, least = c, d
 		}
 	}
 	return best
+}
+
+// guesses bounds how many words are compared for hints, so that a file with a thousand unknown names and ten thousand
+// known ones is refused at once.
+type guesses struct{ left int }
+
+const mostGuesses = 300_000
+
+// allow tells whether to compare with n words.
+func (g *guesses) allow(n int) bool {
+	if g == nil {
+		return true
+	}
+	g.left -= n
+	return g.left >= 0
 }
 
 // swapped tells whether a and b differ by two neighbouring characters that changed places, which Levenshtein counts as

@@ -18,7 +18,7 @@ func (f *file) syntax(offset int, message string) *fault {
 	if r, size := utf8.DecodeRune(f.text[offset:]); size > 1 {
 		message = fmt.Sprintf("unexpected character %q", r)
 	}
-	return &fault{"not valid TOML: " + printable(strings.TrimPrefix(message, "toml: ")), printable(hint)}
+	return wrong(printable(hint), "not valid TOML: %s", printable(strings.TrimPrefix(message, "toml: ")))
 }
 
 // slip guesses what somebody meant who wrote a line that is wrong between before and after.

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"pfw/config/policy"
 )
 
 // entries reads the rules and expectations of a file, and refuses what else is in it.
@@ -37,21 +39,27 @@ func (l *loader) entries(f *file, isRoot bool) {
 	top.unknownTables()
 }
 
+// taken is the rule that has a name; ok is false where something is wrong with it.
+type taken struct {
+	policy.Origin
+	ok bool
+}
+
 // unique refuses a rule whose name an earlier one has.
 func (l *loader) unique(entry *ruleEntry) bool {
 	name := entry.Name
 	if name == "" {
 		return true
 	}
-	if slices.Contains(l.ruleNames, string(name)) {
-		first := slices.IndexFunc(l.rules, func(r ruleEntry) bool { return r.Name == name })
+	if first, there := l.taken[string(name)]; there {
 		where := "another rule has it"
-		if first >= 0 {
-			where = fmt.Sprintf("the rule at %s:%d has it", printable(l.rules[first].Origin.File), l.rules[first].Origin.Line)
+		if first.ok {
+			where = fmt.Sprintf("the rule at %s:%d has it", printable(first.File), first.Line)
 		}
 		entry.r.fail("name", entry.r.value("name").at, wrong("names are unique over all files", "name %q is taken: %s", name, where))
 		return false
 	}
+	l.taken[string(name)] = taken{entry.Origin, !entry.r.failed}
 	l.ruleNames = append(l.ruleNames, string(name))
 	return true
 }
@@ -92,10 +100,11 @@ func (r *reader) unknownTables() {
 		if f.value.table != nil || f.value.kind == unstable.ArrayTable {
 			what = "table"
 		}
-		hint := "valid: [default], [log], [list.NAME], [[rule]], [[expect]]"
-		if near := nearest(strings.TrimSuffix(f.name, "s"), r.asked); near != "" {
-			hint = "did you mean " + headers[near] + "?"
-		}
-		r.fail(printable(f.name), at, wrong(hint, "unknown %s %q", what, f.name))
+		r.fail(printable(f.name), at, unknown(func() string {
+			if near := nearest(strings.TrimSuffix(f.name, "s"), r.asked); near != "" {
+				return "did you mean " + headers[near] + "?"
+			}
+			return "valid: [default], [log], [list.NAME], [[rule]], [[expect]]"
+		}, "unknown %s %q", what, f.name))
 	}
 }

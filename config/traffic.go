@@ -31,7 +31,7 @@ func parseProtocol(s string) (policy.Protocol, *fault) {
 	case "any", "all", "ip", "*":
 		return 0, wrong("leave the key out for any protocol", "unknown protocol %q", s)
 	}
-	return 0, wrong(suggest(s, protocolWords), "unknown protocol %q", s)
+	return 0, unknown(func() string { return suggest(s, protocolWords) }, "unknown protocol %q", s)
 }
 
 // scalar gives a string or a whole number as text.
@@ -173,11 +173,14 @@ func (n *names) servicePort(s string, protocols []policy.Protocol) (policy.PortR
 		if strings.HasPrefix(s, "-") && digits(s[1:]) {
 			return policy.PortRange{}, wrong("a port is 1 to 65535", "%s is no port", s)
 		}
-		hint := "write its port number"
-		if near := nearest(s, n.serviceNames()); near != "" {
-			hint = fmt.Sprintf("did you mean %q?", near)
-		}
-		return policy.PortRange{}, wrong(hint, "unknown service %q", s)
+		return policy.PortRange{}, unknown(func() string {
+			if n.guesses.allow(len(n.services)) {
+				if near := nearest(s, n.serviceNames()); near != "" {
+					return fmt.Sprintf("did you mean %q?", near)
+				}
+			}
+			return "write its port number"
+		}, "unknown service %q", s)
 	}
 	if len(protocols) == 0 {
 		protocols = []policy.Protocol{policy.TCP, policy.UDP}

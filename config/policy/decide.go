@@ -30,7 +30,7 @@ type Step struct {
 // judge what holds whatever the unknown is.
 func (p *Policy) Decide(f Flow) Decision {
 	if _, hooked := p.Default(f.Direction); !hooked {
-		return Decision{Verdict: Allow, By: "default", Reason: `forwarded traffic is not looked at ([default] forward = "ignore")`}
+		return notLookedAt()
 	}
 	if a, met := f.always(); met == yes {
 		return Decision{Verdict: a.Verdict(), By: a.String(), Reason: a.Text()}
@@ -88,11 +88,13 @@ func (p *Policy) Refused(f Flow) (Decision, bool) {
 	return *refusal, true
 }
 
-// judge is Decide without the steps.
+// Judge is Decide without the steps, which cost more than the decision.
+func (p *Policy) Judge(f Flow) Decision { return p.judge(&f) }
+
 func (p *Policy) judge(f *Flow) Decision {
 	v, hooked := p.Default(f.Direction)
 	if !hooked {
-		return Decision{Verdict: Allow, By: "default"}
+		return notLookedAt()
 	}
 	if a, met := f.always(); met == yes {
 		return Decision{Verdict: a.Verdict(), By: a.String(), Reason: a.Text()}
@@ -103,6 +105,10 @@ func (p *Policy) judge(f *Flow) Decision {
 		}
 	}
 	return Decision{Verdict: v, By: "default", Reason: fmt.Sprintf("no rule matches, and the default for %s is to %s", f.Direction, v)}
+}
+
+func notLookedAt() Decision {
+	return Decision{Verdict: Allow, By: "default", Reason: `forwarded traffic is not looked at ([default] forward = "ignore")`}
 }
 
 // reason says what the rule does to the flow: "rule no-telnet blocks tcp port 23".

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -44,8 +45,7 @@ func (m *Match) meets(f *Flow) (answer, criterion) {
 func (m *Match) ask(c criterion, f *Flow) answer {
 	switch c {
 	case byProtocol:
-		list, any := m.Traffic.protocols(f.Family)
-		return holds(any || slices.Contains(list, f.Protocol))
+		return holds(speaks(m.Traffic, f.Family, f.Protocol))
 	case byICMPType:
 		t, ok := m.Traffic.(OfICMPTypes)
 		return ask(f.ICMPType, !ok, func(n uint8) bool { return slices.Contains(t.types(f.Family), n) })
@@ -73,6 +73,21 @@ func (m *Match) ask(c criterion, f *Flow) answer {
 		return ask(f.Time, m.Until.IsZero(), func(t time.Time) bool { return t.Before(m.Until) })
 	}
 	panic("policy: criterion")
+}
+
+// speaks tells whether the traffic may be of the protocol. It makes no list: it is asked for each rule.
+func speaks(t Traffic, f Family, p Protocol) bool {
+	switch t := t.(type) {
+	case AnyTraffic:
+		return true
+	case OfProtocols:
+		return p.In(f) && slices.Contains(t.Protocols, p)
+	case OnPorts:
+		return p.In(f) && slices.Contains(t.list, p)
+	case OfICMPTypes:
+		return f == IPv4 && p == ICMP && len(t.V4) > 0 || f == IPv6 && p == ICMPv6 && len(t.V6) > 0
+	}
+	panic(fmt.Sprintf("policy: traffic %T", t))
 }
 
 func holds(b bool) answer {

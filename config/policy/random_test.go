@@ -171,8 +171,8 @@ func TestJudgeIsDecide(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, _ := drawPolicy(t)
 		f := drawFlow(t)
-		long, short := p.Decide(f), p.judge(&f)
-		if long.Verdict != short.Verdict || long.By != short.By || long.Rule != short.Rule {
+		long, short := p.Decide(f), p.Judge(f)
+		if long.Verdict != short.Verdict || long.By != short.By || long.Rule != short.Rule || long.Reason != short.Reason {
 			t.Fatalf("%+v\n%+v", long, short)
 		}
 		for i, s := range long.Steps {
