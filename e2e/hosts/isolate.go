@@ -173,12 +173,19 @@ func exitCode(cmd *exec.Cmd, err error) (int, error) {
 // shows outside, the machine's journal and bus are out of reach, loopback is up,
 // and tools of the administrator are found by an ordinary user too.
 func settle() error {
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+	err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
+	// In a chroot / is no mount point, so what is mounted may show outside: then nothing is, as a rule there is nothing to hide.
+	chroot := errors.Is(err, unix.EINVAL)
+	if err != nil && !chroot {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
 	for _, dir := range []string{"/run/systemd", "/run/dbus", "/run/netns"} {
-		if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		entries, err := os.ReadDir(dir)
+		if errors.Is(err, os.ErrNotExist) || chroot && err == nil && len(entries) == 0 {
 			continue
+		}
+		if chroot {
+			return fmt.Errorf("hide %s: / is no mount point, as in a chroot: mount --bind it to itself before you enter it", dir)
 		}
 		if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=0755"); err != nil {
 			return fmt.Errorf("hide %s: %w", dir, err)
