@@ -172,6 +172,10 @@ func (l *lists) readFile(r *reader, path string, at *value) *List {
 			printable(full), len(text.skipped), text.entries+len(text.skipped), first))
 		return nil
 	}
+	if n := len(text.skipped); n > 0 {
+		r.warn("file", at.at, wrong("a list has an address, prefix or range on each line", "%s: %d of %d lines skipped, as they are no addresses; the first is line %d",
+			printable(full), n, text.entries+n, text.skipped[0]))
+	}
 	return &List{Source: full, Entries: text.entries, Skipped: len(text.skipped), SkippedLines: text.skipped, Masked: text.masked, Set: text.builder.Set()}
 }
 

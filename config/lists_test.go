@@ -46,6 +46,9 @@ func TestLinesThatAreNoAddress(t *testing.T) {
 	if l := c.Lists[0]; l.Skipped != 3 || !slices.Equal(l.SkippedLines, []int{1, 302, 303}) || l.Entries != 300 {
 		t.Errorf("%+v", l)
 	}
+	if w := c.Warnings; len(w) != 1 || place(w[0]) != "2:8: [list.x] file: /etc/pfw/lists/x.txt: 3 of 303 lines skipped, as they are no addresses; the first is line 1" {
+		t.Errorf("%v", w)
+	}
 	for _, c := range []struct{ text, want, hint string }{
 		{"example.org\n" + good[:10*98], "2:8: [list.x] file: /etc/pfw/lists/x.txt: 1 of 99 lines are no addresses, more than 1 %, the first is line 1: \"example.org\"", "each line"},
 		{good + "0.0.0.0 ads.example.org\n", "2:8: [list.x] file: /etc/pfw/lists/x.txt: line 301 is a line of a hosts file", "names of hosts"},
