@@ -152,12 +152,9 @@ func TestWatchdogIsFed(t *testing.T) {
 	eventually(t, "three times", 5*time.Second, func() bool { return count() >= 3 })
 }
 
-// A watchdog that is fed too late kills a pfwd that works.
-func TestWatchdogIsFedWhileABigListIsLoaded(t *testing.T) {
-	d := hosts.Prepare(t, hosts.New(t, "local"), telnet)
-	const killed = 2 * time.Second
-	d.Env = []string{fmt.Sprintf("WATCHDOG_USEC=%d", killed.Microseconds())}
-	start(t, d)
+// editBig gives a daemon a list that takes the kernel seconds to load.
+func editBig(t *testing.T, d *hosts.Daemon) {
+	t.Helper()
 	var list strings.Builder
 	for i := range 500_000 {
 		n := 1<<24 + i*1024
@@ -167,6 +164,15 @@ func TestWatchdogIsFedWhileABigListIsLoaded(t *testing.T) {
 		t.Fatal(err)
 	}
 	edit(t, d, blockAll+"[list.big]\nfile = \"big.txt\"\n[[rule]]\nname = \"big\"\naction = \"block\"\ndirection = \"in\"\nremote = \"@big\"\n")
+}
+
+// A watchdog that is fed too late kills a pfwd that works.
+func TestWatchdogIsFedWhileABigListIsLoaded(t *testing.T) {
+	d := hosts.Prepare(t, hosts.New(t, "local"), telnet)
+	const killed = 2 * time.Second
+	d.Env = []string{fmt.Sprintf("WATCHDOG_USEC=%d", killed.Microseconds())}
+	start(t, d)
+	editBig(t, d)
 	reloaded := make(chan error, 1)
 	go func() { reloaded <- d.Reload() }()
 	fed, last, longest, shown := 0, time.Now(), time.Duration(0), time.Duration(0)

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -336,5 +337,27 @@ func TestReloadAtTheEndIsToldToNobodyElse(t *testing.T) {
 	d := &Daemon{stopping: true}
 	if _, err := d.Reload(t.Context()); !errors.Is(err, errEnding) {
 		t.Error(err)
+	}
+}
+
+// systemd kills who takes too long to stop, and then the table would stay.
+func TestStopWaitsForNoReload(t *testing.T) {
+	local := hosts.New(t, "local")
+	d := hosts.Run(t, local, telnet)
+	editBig(t, d)
+	if err := syscall.Kill(d.Pid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.WaitNotice("RELOADING=1", limit); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Stop(); err != nil {
+		t.Error(err)
+	}
+	if text := stderr(t, d); strings.Contains(text, "generation=2") || strings.Contains(text, "is refused") {
+		t.Errorf("the reload was not given up:\n%s", text)
+	}
+	if text := table(t, local); text != "" {
+		t.Errorf("left in force:\n%s", text)
 	}
 }

@@ -27,13 +27,22 @@ func (d *Daemon) reload(ctx context.Context, control bool) (api.Outcome, error) 
 	// Who asked may go away; half a change must not stay.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
+	defer context.AfterFunc(d.ending, cancel)()
 
 	d.notified(d.notify.Reloading())
-	defer func() { d.notified(d.notify.Ready(d.statusText())) }()
+	defer func() {
+		if d.ending.Err() == nil {
+			d.notified(d.notify.Ready(d.statusText()))
+		}
+	}()
 	began := time.Now()
 	l, err := d.load(control)
 	if err == nil {
 		err = d.put(ctx, l)
+	}
+	if err != nil && d.ending.Err() != nil {
+		d.log.Info("reload given up, as pfwd is to stop", "error", err)
+		return api.Outcome{}, errEnding
 	}
 	if err != nil {
 		d.refused(err, "changes nothing")

@@ -65,6 +65,9 @@ type Daemon struct {
 	group  *errgroup.Group
 	work   context.Context // of every task but the readers and the log
 	cancel context.CancelFunc
+	// ending ends when pfwd is asked to stop, so that nobody waits for a reload that a stop makes pointless.
+	ending context.Context
+	end    context.CancelFunc
 }
 
 // Run is pfwd from start to end. It returns nil once it was asked to stop by SIGTERM, SIGINT or the end of ctx; an
@@ -114,6 +117,7 @@ func open(ctx context.Context, o Options, first *loaded) (*Daemon, error) {
 		o: o, log: o.Log, boot: boot, table: table, audit: log,
 		accounts: newAccounts(), faults: newFaults(), rescheduled: make(chan struct{}, 1),
 	}
+	d.ending, d.end = context.WithCancel(context.WithoutCancel(ctx))
 	work, cancel := context.WithCancel(ctx)
 	d.cancel = cancel
 	d.group, d.work = errgroup.WithContext(work)

@@ -17,8 +17,11 @@ func (d *Daemon) wait(ctx context.Context, signals <-chan os.Signal) error {
 		select {
 		case s := <-signals:
 			if s == syscall.SIGHUP {
-				// Its error is told in the log; who sent a signal waits for no answer.
-				_, _ = d.reload(d.work, false)
+				d.group.Go(func() error {
+					// Its error is told in the log; who sent a signal waits for no answer.
+					_, _ = d.reload(d.work, false)
+					return nil
+				})
 				continue
 			}
 			d.log.Info("asked to stop", "signal", s)
@@ -36,6 +39,7 @@ func (d *Daemon) wait(ctx context.Context, signals <-chan os.Signal) error {
 func (d *Daemon) stop(ctx context.Context) error {
 	reason, unknown := systemd.WhyStopping(ctx)
 	d.notified(d.notify.Stopping())
+	d.end()
 	defer d.hold()()
 	d.stopping = true
 	d.cancel()
@@ -93,6 +97,7 @@ func (d *Daemon) tick(ctx context.Context) {
 // close ends all tasks, the log last, and gives the first error that one ended with.
 func (d *Daemon) close() error {
 	d.cancel()
+	d.end()
 	d.readers.closeAll()
 	d.readers.stopLogging()
 	err := d.group.Wait()
