@@ -35,7 +35,7 @@ var (
 			return policy.PortRange{First: binary.BigEndian.Uint16(first), Last: binary.BigEndian.Uint16(last)}.String()
 		}}
 	protocolKind = kind{prefix: "proto_", typeText: "type inet_proto", datatype: nftables.TypeInetProto, bytes: 1,
-		spell: func(v, _ []byte) string { return policy.Protocol(v[0]).String() }}
+		spell: func(v, _ []byte) string { return protocolText(policy.Protocol(v[0])) }}
 	icmpKind = kind{prefix: "icmp_", typeText: "type icmp_type", datatype: nftables.TypeICMPType, bytes: 1,
 		spell: func(v, _ []byte) string { return policy.ICMPTypeName(policy.ICMP, v[0]) }}
 	icmpv6Kind = kind{prefix: "icmpv6_", typeText: "type icmpv6_type", datatype: nftables.TypeICMP6Type, bytes: 1,

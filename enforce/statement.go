@@ -41,7 +41,16 @@ func (s familyIs) exprs() []expr.Any {
 // protocolIs guards what only one protocol's header has. In IPv6 it is the protocol behind the extension headers.
 type protocolIs struct{ protocol policy.Protocol }
 
-func (s protocolIs) text() string { return "meta l4proto " + s.protocol.String() }
+func (s protocolIs) text() string { return "meta l4proto " + protocolText(s.protocol) }
+
+// protocolText spells a protocol for nft: of the words that it shares with policy this is the one that it looks up in
+// /etc/protocols, which a small system lacks.
+func protocolText(p policy.Protocol) string {
+	if p == policy.GRE {
+		return fmt.Sprint(uint8(p))
+	}
+	return p.String()
+}
 
 func (s protocolIs) exprs() []expr.Any {
 	return []expr.Any{&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: register}, equals(byte(s.protocol))}
