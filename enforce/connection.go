@@ -151,19 +151,7 @@ func (t *Table) Cut(ctx context.Context, list []Connection) error {
 
 // Cuts lists the connections whose packets are dropped, each as it was opened.
 func (t *Table) Cuts(ctx context.Context) ([]Tuple, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	entries, err := t.entries(ctx, cutSet)
-	if err != nil {
-		return nil, err
-	}
-	var out []Tuple
-	for _, e := range entries {
-		if e.opened {
-			out = append(out, e.Tuple)
-		}
-	}
-	return out, nil
+	return t.opened(ctx, cutSet)
 }
 
 // Uncut lets packets of connections that were cut pass again, as far as the rules let them.
@@ -171,12 +159,4 @@ func (t *Table) Uncut(ctx context.Context, list []Tuple) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.leave(ctx, cutSet, list)
-}
-
-// Keep lets packets of connections that conntrack does not know pass for a while, in both directions, so that it learns
-// them: UDP, and TCP but for a packet that would open a connection. Other protocols need it not, and are passed over.
-func (t *Table) Keep(ctx context.Context, list []Tuple) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.enter(ctx, keptSet, list)
 }

@@ -74,6 +74,23 @@ func parseKey(b []byte, f policy.Family) (Tuple, error) {
 	return Tuple{policy.Protocol(b[0]), ends[0], ends[1]}, nil
 }
 
+// opened lists the connections whose packets a set holds, each as it was opened.
+func (t *Table) opened(ctx context.Context, name string) ([]Tuple, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	entries, err := t.entries(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	var out []Tuple
+	for _, e := range entries {
+		if e.opened {
+			out = append(out, e.Tuple)
+		}
+	}
+	return out, nil
+}
+
 // entries reads both families' halves of a set.
 func (t *Table) entries(ctx context.Context, set string) ([]entry, error) {
 	if err := ctx.Err(); err != nil {
