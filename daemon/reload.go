@@ -72,8 +72,11 @@ func (d *Daemon) refused(err error, consequence string) {
 	}
 	d.audit.Append(audit.Entry{EventType: audit.Reload, PFW: audit.PFW{
 		Generation: generation, Reason: "refused: " + brief(err)}})
-	d.faults.set(badFile, "the rule file is refused and "+consequence+": "+brief(err),
-		"pfw check shows what is wrong; mend it, then pfw reload")
+	remedy := "see to what it names, then pfw reload"
+	if bad := new(config.Errors); errors.As(err, &bad) {
+		remedy = "pfw check shows what is wrong; mend it, then pfw reload"
+	}
+	d.faults.set(badFile, "the rule file is refused and "+consequence+": "+brief(err), remedy)
 }
 
 // brief is an error in one line.

@@ -3,6 +3,7 @@ package enforce
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -43,6 +44,26 @@ func TestWithoutARecordTheRulesAreInForceAllTheSame(t *testing.T) {
 	apply(t, table, listPolicy(t))
 	if !strings.Contains(list(t, h), "chain in/ssh") {
 		t.Error("not in force")
+	}
+}
+
+// A firewall that is asked to be off is off, whatever becomes of its record.
+func TestRemoveNeedsNoDisk(t *testing.T) {
+	h, dir := hosts.New(t, "host"), t.TempDir()
+	table := open(t, h, TableOptions{StateDir: dir})
+	apply(t, table, listPolicy(t))
+	if err := os.Remove(table.recordPath()); err != nil {
+		t.Fatal(err)
+	}
+	// A directory with something in it is not removed as a file is.
+	if err := os.MkdirAll(filepath.Join(table.recordPath(), "in-the-way"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := table.Remove(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if out, err := h.Command("nft", "list", "tables").CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("still in force: %v %s", err, out)
 	}
 }
 

@@ -172,7 +172,11 @@ func (t *Table) Remove(ctx context.Context) error {
 		return fmt.Errorf("remove table inet %s: %w", tableName, err)
 	}
 	t.forget()
-	return t.dropRecord()
+	if err := t.dropRecord(); err != nil {
+		// Off is off. Where there is no table, the next process does not ask what was left.
+		t.log.Warn("the table is removed, its record is not", "error", err)
+	}
+	return nil
 }
 
 // Close leaves the table in force and closes the connection to the kernel.
