@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"strings"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -49,7 +52,22 @@ func Join(a, b End) error {
 			}
 		}
 	}
-	return nil
+	return errors.Join(a.awaitCarrier(), b.awaitCarrier())
+}
+
+// awaitCarrier waits until the kernel has noticed that the other end is up. Before, IPv6 does not use the interface, and
+// packets are lost; a TCP connection then comes a second late.
+func (e End) awaitCarrier() error {
+	for deadline := time.Now().Add(readyLimit); ; time.Sleep(time.Millisecond) {
+		var state netlink.LinkOperState
+		err := e.Host.onLink(e.Interface, "carrier", func(l netlink.Link) error { state = l.Attrs().OperState; return nil })
+		if err != nil || state == netlink.OperUp {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("host %s: %s is still %s after %s", e.Host.Name, e.Interface, state, readyLimit)
+		}
+	}
 }
 
 // Up brings an interface up.
@@ -76,13 +94,47 @@ func (h *Host) onLink(iface, what string, f func(netlink.Link) error) error {
 	return nil
 }
 
-// AddAddress gives an interface an address in a subnet, usable at once.
+// AddAddress gives an interface an address in a subnet, usable when it returns.
 func (h *Host) AddAddress(iface string, prefix netip.Prefix) error {
 	addr := &netlink.Addr{IPNet: ipNet(prefix)}
 	if prefix.Addr().Is6() {
 		addr.Flags = unix.IFA_F_NODAD
 	}
-	return h.onLink(iface, "address "+prefix.String(), func(l netlink.Link) error { return h.link.AddrAdd(l, addr) })
+	return h.onLink(iface, "address "+prefix.String(), func(l netlink.Link) error {
+		if err := h.link.AddrAdd(l, addr); err != nil {
+			return err
+		}
+		if prefix.Addr().Is4() || l.Attrs().RawFlags&(unix.IFF_NOARP|unix.IFF_LOOPBACK) != 0 {
+			return nil
+		}
+		return h.awaitGroup(iface, solicitedNode(prefix.Addr()))
+	})
+}
+
+// solicitedNode is the multicast group by which neighbours ask for an address, see RFC 4291, 2.7.1.
+func solicitedNode(a netip.Addr) netip.Addr {
+	group, low := netip.MustParseAddr("ff02::1:ff00:0").As16(), a.As16()
+	copy(group[13:], low[13:])
+	return netip.AddrFrom16(group)
+}
+
+// awaitGroup waits until an interface has joined a multicast group.
+func (h *Host) awaitGroup(iface string, group netip.Addr) error {
+	want := fmt.Sprintf(" %s %x ", iface, group.As16())
+	for deadline := time.Now().Add(readyLimit); ; time.Sleep(time.Millisecond) {
+		var groups []byte
+		if err := h.Do(func() (err error) { groups, err = os.ReadFile("/proc/thread-self/net/igmp6"); return err }); err != nil {
+			return err
+		}
+		for line := range strings.Lines(string(groups)) {
+			if strings.Contains(strings.Join(strings.Fields(line), " "), want) {
+				return nil
+			}
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("no member of %s after %s", group, readyLimit)
+		}
+	}
 }
 
 // AddRoute sends what is for dst by way of the neighbour via; the zero prefix of
