@@ -37,7 +37,6 @@ func newGround(t testing.TB, o TableOptions) *ground {
 	t.Helper()
 	g := &ground{t: t, arrived: make(chan hosts.Packet, 1000), answered: make(chan hosts.Packet, 1000), logged: make(chan Tag, 1000)}
 	g.local, g.remote = hosts.Pair(t)
-	awake(t, g.remote)
 	g.table = open(t, g.local, o)
 	mac, err := g.local.Hardware("eth0")
 	if err == nil {
@@ -69,20 +68,6 @@ func newGround(t testing.TB, o TableOptions) *ground {
 	g.listen(logging.Group)
 	g.listen(logging.Group + 1)
 	return g
-}
-
-// awake waits until the hosts hear each other: the kernel takes its time to make IPv6 ready on a new cable.
-func awake(t testing.TB, remote *hosts.Host) {
-	t.Helper()
-	for end := time.Now().Add(patience); ; {
-		err := remote.Ping(netip.Addr{}, local6, 100*time.Millisecond)
-		if err == nil {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatal(err)
-		}
-	}
 }
 
 // listen reads a group's tags.
