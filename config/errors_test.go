@@ -126,18 +126,23 @@ func TestMistakesOfARule(t *testing.T) {
 		if c.direction == "forward" {
 			text += "[default]\nforward = \"block\"\n"
 		}
-		all := refused(t, text).All()
-		i := -1
-		for j, p := range all {
-			if place(p) == c.want {
-				i = j
-			}
+		told(t, c.lines, refused(t, text).All(), c.want, c.hint)
+	}
+}
+
+// told expects a problem at its place among all, with a hint.
+func told(t *testing.T, about string, all []Problem, want, hint string) {
+	t.Helper()
+	i := -1
+	for j, p := range all {
+		if place(p) == want {
+			i = j
 		}
-		if i < 0 {
-			t.Errorf("%s\n got %v\nwant %s", c.lines, all, c.want)
-		} else if !strings.Contains(all[i].Hint, c.hint) {
-			t.Errorf("%s: hint %q, want %s in it", c.lines, all[i].Hint, c.hint)
-		}
+	}
+	if i < 0 {
+		t.Errorf("%s\n got %v\nwant %s", about, all, want)
+	} else if !strings.Contains(all[i].Hint, hint) {
+		t.Errorf("%s: hint %q, want %s in it", about, all[i].Hint, hint)
 	}
 }
 
@@ -217,18 +222,7 @@ func TestMistakesOfAFile(t *testing.T) {
 		{"x = 99999999999999999999", `1:5: 99999999999999999999 is no whole number that fits 64 bits`, ""},
 	} {
 		text := c.text + "\n"
-		all := refused(t, text).All()
-		i := -1
-		for j, p := range all {
-			if place(p) == c.want {
-				i = j
-			}
-		}
-		if i < 0 {
-			t.Errorf("%s\n got %v\nwant %s", c.text, all, c.want)
-		} else if !strings.Contains(all[i].Hint, c.hint) {
-			t.Errorf("%s: hint %q, want %s in it", c.text, all[i].Hint, c.hint)
-		}
+		told(t, c.text, refused(t, text).All(), c.want, c.hint)
 	}
 }
 
