@@ -274,7 +274,8 @@ func TestWhereRotationFailsTheFileGrows(t *testing.T) {
 func TestOverloadIsToldPerRuleWithinASecond(t *testing.T) {
 	s := newSetup(t)
 	synctest.Test(t, func(t *testing.T) {
-		d := &disk{room: 0}
+		// Slow, too: that the disk is full is not known before the queue is.
+		d := &disk{room: 0, delay: 200 * time.Millisecond}
 		l := start(t, s.options(), func(l *Log) { l.file.limit, l.store.open = 10, d.open })
 		for range 10 {
 			l.Append(drop("first"))
