@@ -17,9 +17,14 @@ var errEnding = errors.New("pfwd is about to end")
 // in which no line of a list is quoted.
 func (d *Daemon) Reload(ctx context.Context) (api.Outcome, error) { return d.reload(ctx, true) }
 
-// reload is the one way to another policy.
+// reload puts the rule file in force as it is on the disk.
 func (d *Daemon) reload(ctx context.Context, control bool) (api.Outcome, error) {
 	defer d.hold()()
+	return d.replace(ctx, func() (*loaded, error) { return d.load(control) })
+}
+
+// replace is the one way to another policy. change is held.
+func (d *Daemon) replace(ctx context.Context, load func() (*loaded, error)) (api.Outcome, error) {
 	if d.stopping {
 		// The service manager and the log know already, and nothing is wrong with the file.
 		return api.Outcome{}, errEnding
@@ -36,7 +41,7 @@ func (d *Daemon) reload(ctx context.Context, control bool) (api.Outcome, error) 
 		}
 	}()
 	began := time.Now()
-	l, err := d.load(control)
+	l, err := load()
 	if err == nil {
 		err = d.put(ctx, l)
 	}

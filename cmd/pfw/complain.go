@@ -78,8 +78,12 @@ func (a *app) judge(err error) (code int, hint string) {
 		switch {
 		case problem.Type == api.InvalidFile:
 			return invalid(problem.ExpectationOnly()), ""
-		case problem.Status == http.StatusBadRequest:
+		case problem.Status == http.StatusBadRequest && problem.Hint == "":
 			return exitUsage, packetHint
+		case problem.Status == http.StatusBadRequest:
+			return exitUsage, problem.Hint
+		case problem.Hint != "":
+			return exitFailed, problem.Hint
 		case problem.Status == http.StatusNotFound:
 			return exitFailed, "this pfwd is older than this pfw: systemctl restart pfwd"
 		}

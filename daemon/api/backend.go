@@ -9,6 +9,7 @@ import (
 // Backend is the daemon, as the handler sees it. Its methods are called by many goroutines at once. An error is one of
 //   - *config.Errors: a file is not valid (422; the client's error is a *Problem with the same list)
 //   - *RequestError: the request is at fault (400)
+//   - *Problem: see NewProblem
 //   - any other: the daemon could not do it (500)
 type Backend interface {
 	Status(ctx context.Context) (Status, error)

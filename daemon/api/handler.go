@@ -18,7 +18,7 @@ import (
 
 // route finds the handler. ServeMux would do but for its 404 and 405, which are plain text.
 func (s *server) route(w http.ResponseWriter, r *http.Request) {
-	methods, ok := routes[r.URL.Path]
+	methods, ok := routes[pattern(r)]
 	if !ok {
 		newProblem(http.StatusNotFound, fmt.Sprintf("there is no %s", r.URL.Path)).write(w)
 		return
@@ -34,6 +34,19 @@ func (s *server) route(w http.ResponseWriter, r *http.Request) {
 	if err := handle(s, w, r); err != nil {
 		ProblemOf(err).write(w)
 	}
+}
+
+// pattern is the path that a request is looked up by. What follows a collection's name names one of it: r.PathValue("name")
+// has it, and "*" stands in its place.
+func pattern(r *http.Request) string {
+	for collection := range routes {
+		prefix, ok := strings.CutSuffix(collection, "*")
+		if name, found := strings.CutPrefix(r.URL.Path, prefix); ok && found && name != "" {
+			r.SetPathValue("name", name)
+			return collection
+		}
+	}
+	return r.URL.Path
 }
 
 // handler answers, or gives the error to answer.

@@ -15,6 +15,8 @@ type Problem struct {
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
+	// Hint says what to do about it, where that is known.
+	Hint string `json:"hint,omitempty"`
 	// Errors and Expectations say what is wrong with a file that is not valid.
 	Errors       []config.Problem     `json:"errors,omitempty"`
 	Expectations []config.Expectation `json:"expectations,omitempty"`
@@ -29,6 +31,14 @@ func (p *Problem) Error() string { return p.Detail }
 // ExpectationOnly tells whether a file was refused for nothing but expectations that do not hold.
 func (p *Problem) ExpectationOnly() bool {
 	return p.Type == InvalidFile && len(p.Errors) == 0 && len(p.Expectations) > 0
+}
+
+// NewProblem is an error that a backend gives where the HTTP status says more than 400 or 500 do: 404 for what is not there,
+// 409 for what goes against the state that the daemon is in, 412 for a change of a file that has changed since.
+func NewProblem(status int, detail, hint string) *Problem {
+	p := newProblem(status, detail)
+	p.Hint = hint
+	return p
 }
 
 func newProblem(status int, detail string) *Problem {
