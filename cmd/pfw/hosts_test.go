@@ -155,10 +155,11 @@ func connect(ts *testscript.TestScript, negative bool, args []string) {
 		return
 	}
 	got := "open"
+	var failed net.Error
 	switch {
 	case err == nil:
 		s.close(c)
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.As(err, &failed) && failed.Timeout():
 		got = "silent"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		got = "refused"
