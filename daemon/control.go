@@ -29,7 +29,7 @@ func (d *Daemon) Status(ctx context.Context) (api.Status, error) {
 		Rules: f.rules(), Default: api.NewDefault(f.policy.Defaults()),
 		Packets: api.Packets{Allowed: allowed, Blocked: blocked},
 		Events:  api.Events{Logged: stats.Logged, Suppressed: stats.Suppressed, Lost: stats.Lost},
-		Faults:  d.faults.list(), Notices: d.faults.notices(),
+		Faults:  d.faults.list(), Notices: d.faults.notices(), Trying: d.trying(),
 	}
 	for _, l := range f.lists {
 		s.Lists = append(s.Lists, api.ListSize{Name: l.Name, Entries: l.Entries})

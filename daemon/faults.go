@@ -29,6 +29,10 @@ const (
 	foreignTable
 	// uncut: a connection that the policy forbids may go on.
 	uncut
+	// unreverted: a trial is over, and what it replaced cannot be put in force.
+	unreverted
+	// unconfirmed: a trial was not confirmed in time. All is as before it, so it is a notice only.
+	unconfirmed
 	// unsavedPolicy, unsavedAccounts: the state directory cannot be written.
 	unsavedPolicy
 	unsavedAccounts
@@ -82,7 +86,7 @@ func (f *faults) stands(k fault) bool {
 }
 
 // notice tells whether a person should know of it and nothing is wrong.
-func (k fault) notice() bool { return k == foreignTable }
+func (k fault) notice() bool { return k == foreignTable || k == unconfirmed }
 
 // list gives what is wrong, the oldest first.
 func (f *faults) list() []api.Fault { return f.those(func(k fault) bool { return !k.notice() }) }

@@ -16,10 +16,17 @@ import (
 // loaded is a rule file that was found good.
 type loaded struct {
 	config *config.Config
-	// snapshot is let go of once it is saved: it holds the contents of all lists.
+	// snapshot is what is to be the last good policy, nil where that is not to change. It is let go of once it is saved:
+	// it holds the contents of all lists.
 	snapshot *config.Snapshot
+	// trial is what ends in time unless it is confirmed, nil where this is in force for good.
+	trial *trial
+	// why leads the text of the log that tells of it, "" of a rule file that was read.
+	why string
 	// refused is why firewall.toml was not taken and the last good policy was, at a start only.
 	refused error
+	// over is why a trial that an earlier process began is not gone on with, at a start only.
+	over string
 }
 
 // force is a policy in force. It does not change.
@@ -106,16 +113,23 @@ func (d *Daemon) put(ctx context.Context, l *loaded) error {
 	d.faults.clear(unrestored)
 	d.faults.clear(unscheduled)
 	d.readers.retire(p)
+	d.trial.Store(l.trial)
 	generation := d.nextGeneration()
 	d.force.Store(&force{
 		policy: p, lists: l.config.Lists, sinks: l.config.Sinks, warnings: l.config.Warnings, ruleset: ruleset,
 		generation: generation, since: now, compiled: now,
 	})
+	wake(d.rescheduled)
+	wake(d.dated)
+	return nil
+}
+
+// wake has a task look again.
+func wake(task chan struct{}) {
 	select {
-	case d.rescheduled <- struct{}{}:
+	case task <- struct{}{}:
 	default: // it is about to look anyway
 	}
-	return nil
 }
 
 // apply puts a ruleset in force and moves the accounts with it.

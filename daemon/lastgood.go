@@ -18,29 +18,53 @@ import (
 // that it was made of.
 func lastGood(stateDir string) string { return filepath.Join(stateDir, "last-good.tar.gz") }
 
-// loadFirst reads the rule file at a start. One that is bad gives the last good policy, with the reason.
-func loadFirst(o Options) (*loaded, error) {
-	now := time.Now()
-	l, refused := loadFile(o.Config, config.Options{Now: now})
+// loadFirst reads what a start puts in force: the policy that is on trial, or else the rule file. One that is bad gives the
+// last good policy, with the reason.
+func loadFirst(o Options, now instant) (*loaded, error) {
+	l, over := resumeTrial(o, now)
+	if l != nil {
+		return l, nil
+	}
+	l, err := loadFileOrLastGood(o)
+	if err == nil {
+		l.over = over
+	}
+	return l, err
+}
+
+func loadFileOrLastGood(o Options) (*loaded, error) {
+	l, refused := loadFile(o.Config, config.Options{Now: time.Now()})
 	if refused == nil {
 		return l, nil
 	}
-	f, err := os.Open(lastGood(o.StateDir))
+	l, err := loadLastGood(o.StateDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no last good policy, so nothing is put in force:\n%w", refused)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w\nread last good policy: %w", refused, err)
+		return nil, fmt.Errorf("%w\n%w", refused, err)
+	}
+	l.refused = refused
+	return l, nil
+}
+
+// loadLastGood reads the last policy that was put in force for good.
+func loadLastGood(stateDir string) (*loaded, error) {
+	f, err := os.Open(lastGood(stateDir))
+	if err != nil {
+		return nil, fmt.Errorf("read last good policy: %w", err)
 	}
 	defer f.Close()
 	snapshot, err := config.ReadSnapshot(f)
 	if err != nil {
-		return nil, fmt.Errorf("%w\nread last good policy: %w", refused, err)
+		return nil, fmt.Errorf("read last good policy: %w", err)
 	}
-	if l, err = loadFile(snapshot.Path(), config.Options{Source: snapshot, Now: now}); err != nil {
-		return nil, fmt.Errorf("%w\nlast good policy: %w", refused, err)
+	l, err := loadFile(snapshot.Path(), config.Options{Source: snapshot, Now: time.Now()})
+	if err != nil {
+		return nil, fmt.Errorf("last good policy: %w", err)
 	}
-	l.refused = refused
+	// It is there already.
+	l.snapshot = nil
 	return l, nil
 }
 

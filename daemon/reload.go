@@ -20,11 +20,21 @@ func (d *Daemon) Reload(ctx context.Context) (api.Outcome, error) { return d.rel
 // reload puts the rule file in force as it is on the disk.
 func (d *Daemon) reload(ctx context.Context, control bool) (api.Outcome, error) {
 	defer d.hold()()
-	return d.replace(ctx, func() (*loaded, error) { return d.load(control) })
+	return d.replace(ctx, func() (*loaded, error) {
+		if err := d.changeable(); err != nil {
+			return nil, err
+		}
+		return d.load(control)
+	})
 }
 
-// replace is the one way to another policy. change is held.
+// replace puts a rule file in force. change is held.
 func (d *Daemon) replace(ctx context.Context, load func() (*loaded, error)) (api.Outcome, error) {
+	return d.exchange(ctx, load, func(err error) { d.refused(err, "changes nothing") })
+}
+
+// exchange is the one way to another policy; refused is told why it was not taken. change is held.
+func (d *Daemon) exchange(ctx context.Context, load func() (*loaded, error), refused func(error)) (api.Outcome, error) {
 	if d.stopping {
 		// The service manager and the log know already, and nothing is wrong with the file.
 		return api.Outcome{}, errEnding
@@ -50,7 +60,7 @@ func (d *Daemon) replace(ctx context.Context, load func() (*loaded, error)) (api
 		return api.Outcome{}, errEnding
 	}
 	if err != nil {
-		d.refused(err, "changes nothing")
+		refused(err)
 		return api.Outcome{}, err
 	}
 	f := d.force.Load()
@@ -58,9 +68,10 @@ func (d *Daemon) replace(ctx context.Context, load func() (*loaded, error)) (api
 		// Else the entry says the same in the same place.
 		d.log.Info("policy in force", append(f.attrs(), "took", time.Since(began).Round(time.Millisecond))...)
 	}
-	d.audit.Append(audit.Entry{EventType: audit.Reload, PFW: audit.PFW{Generation: f.generation, Reason: f.text()}})
-	d.faults.clear(badFile)
-	d.saveLastGood(l.snapshot)
+	d.audit.Append(audit.Entry{EventType: audit.Reload, PFW: audit.PFW{Generation: f.generation, Reason: l.why + f.text()}})
+	if l.snapshot != nil {
+		d.accepted(l.snapshot)
+	}
 	d.ledgers.save()
 	d.warnLockout(f.policy)
 	d.cut(ctx, time.Now())
@@ -68,8 +79,20 @@ func (d *Daemon) replace(ctx context.Context, load func() (*loaded, error)) (api
 	return api.Outcome{Generation: f.generation, State: d.state(), Warnings: f.warnings}, nil
 }
 
+// accepted keeps the rule file, now that it is in force for good.
+func (d *Daemon) accepted(s *config.Snapshot) {
+	d.faults.clear(badFile)
+	d.faults.clear(unconfirmed)
+	d.saveLastGood(s)
+}
+
 // refused tells of a rule file that was not taken.
 func (d *Daemon) refused(err error, consequence string) {
+	if conflict := new(api.Problem); errors.As(err, &conflict) {
+		// It is not the file that is at fault.
+		d.log.Warn("reload refused", "error", err)
+		return
+	}
 	d.log.Error(d.o.Config+" is refused and "+consequence, "error", err)
 	var generation uint64
 	if f := d.force.Load(); f != nil {
@@ -128,7 +151,8 @@ func (d *Daemon) putFirst(ctx context.Context, l *loaded, found bool) error {
 	}
 	if l.refused != nil {
 		d.refused(l.refused, "the last good policy is in force instead")
-	} else {
+	}
+	if l.snapshot != nil {
 		d.saveLastGood(l.snapshot)
 	}
 	d.ledgers.save()

@@ -61,6 +61,10 @@ type Daemon struct {
 	reckoned int64
 	// rescheduled wakes the task that waits for the next edge of a schedule.
 	rescheduled chan struct{}
+	// trial is the policy in force where that is on trial, nil where it is in force for good. dated wakes the task that
+	// ends it in time.
+	trial atomic.Pointer[trial]
+	dated chan struct{}
 
 	group  *errgroup.Group
 	work   context.Context // of every task but the readers and the log
@@ -79,11 +83,15 @@ func Run(ctx context.Context, o Options) error {
 	defer signal.Stop(signals)
 
 	began := time.Now()
-	first, err := loadFirst(o)
+	boot, err := bootID()
 	if err != nil {
 		return err
 	}
-	d, err := open(ctx, o, first)
+	first, err := loadFirst(o, clocks(boot))
+	if err != nil {
+		return err
+	}
+	d, err := open(ctx, o, boot, first)
 	if err != nil {
 		return err
 	}
@@ -95,15 +103,11 @@ func Run(ctx context.Context, o Options) error {
 }
 
 // open makes what everything else stands on. Nothing in the kernel changes.
-func open(ctx context.Context, o Options, first *loaded) (*Daemon, error) {
+func open(ctx context.Context, o Options, boot string, first *loaded) (*Daemon, error) {
 	for _, dir := range []string{o.StateDir, o.RuntimeDir} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return nil, fmt.Errorf("make directory: %w", err)
 		}
-	}
-	boot, err := bootID()
-	if err != nil {
-		return nil, err
 	}
 	log, err := audit.Open(audit.Options{StateDir: o.StateDir, Sinks: audit.SinkOptions(first.config.Sinks), Log: o.Log})
 	if err != nil {
@@ -115,7 +119,7 @@ func open(ctx context.Context, o Options, first *loaded) (*Daemon, error) {
 	}
 	d := &Daemon{
 		o: o, log: o.Log, boot: boot, table: table, audit: log,
-		accounts: newAccounts(), faults: newFaults(), rescheduled: make(chan struct{}, 1),
+		accounts: newAccounts(), faults: newFaults(), rescheduled: make(chan struct{}, 1), dated: make(chan struct{}, 1),
 	}
 	d.ending, d.end = context.WithCancel(context.WithoutCancel(ctx))
 	work, cancel := context.WithCancel(ctx)
@@ -144,7 +148,9 @@ func (d *Daemon) start(ctx context.Context, first *loaded, began time.Time) erro
 	d.group.Go(d.keepAccounts)
 	d.group.Go(d.keepTable)
 	d.group.Go(d.keepSchedules)
+	d.group.Go(d.keepDates)
 	d.group.Go(d.feedWatchdog)
+	d.tellResumed(first)
 	if err := d.notify.Ready(d.statusText()); err != nil {
 		d.log.Warn("service manager not told", "error", err)
 	}

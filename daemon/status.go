@@ -3,6 +3,7 @@ package daemon
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"pfw/daemon/api"
 )
@@ -13,7 +14,7 @@ func (d *Daemon) statusText() string {
 	if f == nil {
 		return "no policy in force"
 	}
-	text := f.text() + "; since " + f.since.Format("2006-01-02 15:04:05")
+	text := d.whileTrying() + f.text() + "; since " + f.since.Format("2006-01-02 15:04:05")
 	list := d.faults.list()
 	for i, x := range list {
 		if i == 0 {
@@ -23,7 +24,19 @@ func (d *Daemon) statusText() string {
 		}
 		text += x.What
 	}
+	if d.faults.stands(unconfirmed) {
+		text += "; a trial was not confirmed in time"
+	}
 	return text
+}
+
+// whileTrying leads the text of a policy on trial.
+func (d *Daemon) whileTrying() string {
+	t := d.trying()
+	if t == nil {
+		return ""
+	}
+	return "on trial until " + t.Until.Format(time.TimeOnly) + " (" + wayOutOfTrial + "): "
 }
 
 // text is the policy in few words: "12 rules in force, inbound block, outbound allow".
@@ -43,7 +56,10 @@ func (f *force) text() string {
 func (d *Daemon) status() { d.notified(d.notify.Status(d.statusText())) }
 
 func (d *Daemon) state() api.State {
-	if len(d.faults.list()) > 0 {
+	switch {
+	case d.trial.Load() != nil:
+		return api.Trying
+	case len(d.faults.list()) > 0:
 		return api.Degraded
 	}
 	return api.OK

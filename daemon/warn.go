@@ -50,14 +50,7 @@ func (d *Daemon) warnLockout(p *policy.Policy) {
 		if told[peer] || own.has(peer) {
 			continue
 		}
-		f := flowOf(enforce.Tuple{Protocol: policy.TCP, Source: s.Remote, Destination: s.Local}, policy.In)
-		f.SourcePort = policy.Anything[uint16]()
-		f.Time = policy.Known(time.Now())
-		// Packets of a peer nearly always come in by the interface that has the address it speaks to.
-		if name, ok := own[s.Local.Addr()]; ok {
-			f.InInterface = policy.Known(name)
-		}
-		decision := p.Decide(f)
+		decision := login(p, s, own, time.Now())
 		if !decision.Verdict.Refuses() {
 			continue
 		}

@@ -36,6 +36,10 @@ func (a *app) status() *cobra.Command {
 func (s *screen) status(v api.Status, now time.Time) {
 	head := headline(v)
 	s.printf("%s %s since %s (%s)\n\n", styled{head.style, "●"}, styled{bold, head.text}, moment(v.Since), lasting(now.Sub(v.Since.Time)))
+	if t := v.Trying; t != nil {
+		s.printf("%s     until %s (%s left): pfw confirm keeps it, pfw revert goes back\n", styled{yellow, "trial"},
+			moment(t.Until), remaining(t.Until.Sub(now)))
+	}
 	s.printf("policy    %s, %s, generation %d\n", v.File, things(v.Rules, "rule"), v.Generation)
 	s.printf("default   inbound %s, outbound %s, forward %s\n", v.Default.Inbound, v.Default.Outbound, v.Default.Forward)
 	s.printf("lists     %s\n", lists(v.Lists))
@@ -77,7 +81,7 @@ func headline(v api.Status) styled {
 	case api.Panic:
 		return styled{red, "panic: everything is blocked,"}
 	case api.Trying:
-		return styled{yellow, "in force on trial"}
+		return styled{yellow, "in force on trial,"}
 	}
 	// A daemon newer than this program.
 	return styled{yellow, string(v.State)}

@@ -24,6 +24,7 @@ type Backend interface {
 	Config(ctx context.Context) (File, error)
 	// Reload ends with ctx only where Serve does: a client that goes away leaves no reload half done.
 	Reload(ctx context.Context) (Outcome, error)
+	Trials
 	Feed
 }
 

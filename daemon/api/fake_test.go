@@ -19,6 +19,7 @@ type fake struct {
 	err    error
 	panics bool
 	subs   chan *audit.Subscription
+	asked  string
 }
 
 func (f *fake) Status(context.Context) (Status, error) {

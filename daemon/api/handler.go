@@ -61,6 +61,9 @@ var routes = map[string]map[string]handler{
 	"/v1/check":   {http.MethodPost: check},
 	"/v1/explain": {http.MethodPost: explain},
 	"/v1/reload":  {http.MethodPost: reload},
+	"/v1/try":     {http.MethodPost: try},
+	"/v1/confirm": {http.MethodPost: confirm},
+	"/v1/revert":  {http.MethodPost: revert},
 }
 
 func status(s *server, w http.ResponseWriter, r *http.Request) error {

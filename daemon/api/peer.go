@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"slices"
 	"unsafe"
@@ -15,6 +16,20 @@ import (
 type peer struct {
 	uid    uint32
 	groups []uint32 // the primary one and the supplementary ones
+	pid    int      // 0 of a process in another pid namespace
+}
+
+// Caller is who asks, for a backend that looks at more than whether they may.
+type Caller struct {
+	UID uint32
+	// PID is the process that connected, 0 where it cannot be seen from here.
+	PID int
+}
+
+// caller is who sent a request that was let in.
+func caller(r *http.Request) Caller {
+	p := r.Context().Value(peerKey{}).(peer)
+	return Caller{UID: p.uid, PID: p.pid}
 }
 
 // maxGroups is NGROUPS_MAX (include/uapi/linux/limits.h).
@@ -48,7 +63,7 @@ func credentials(fd int) (peer, error) {
 	if err != nil {
 		return peer{}, err
 	}
-	return peer{c.Uid, append(groups, c.Gid)}, nil
+	return peer{c.Uid, append(groups, c.Gid), int(c.Pid)}, nil
 }
 
 // peerGroups reads SO_PEERGROUPS, for which x/sys has no function. The kernel says with ERANGE how much room it needs.

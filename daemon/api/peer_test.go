@@ -51,6 +51,9 @@ func TestPeerIsWhoConnected(t *testing.T) {
 	if p.uid != uint32(os.Geteuid()) || p.groups[len(p.groups)-1] != uint32(os.Getegid()) || len(p.groups) != len(groups)+1 {
 		t.Errorf("got %+v, want uid %d, gid %d, groups %v", p, os.Geteuid(), os.Getegid(), groups)
 	}
+	if p.pid != os.Getpid() {
+		t.Errorf("process %d, want %d", p.pid, os.Getpid())
+	}
 	for _, g := range groups {
 		if !slices.Contains(p.groups, uint32(g)) {
 			t.Errorf("group %d is missing from %v", g, p.groups)
@@ -67,14 +70,14 @@ func TestGate(t *testing.T) {
 		peer peer
 		want bool
 	}{
-		{"root", g, peer{0, []uint32{0}}, true},
-		{"the daemon's own user", g, peer{998, []uint32{998}}, true},
-		{"primary group", g, peer{1000, []uint32{997}}, true},
-		{"supplementary group", g, peer{1000, []uint32{27, 997, 1000}}, true},
-		{"anybody", g, peer{1000, []uint32{27, 1000}}, false},
-		{"group of root", g, peer{1000, []uint32{0}}, false},
-		{"no such group", none, peer{1000, []uint32{0, 997}}, false},
-		{"no such group, root", none, peer{0, nil}, true},
+		{"root", g, peer{0, []uint32{0}, 0}, true},
+		{"the daemon's own user", g, peer{998, []uint32{998}, 0}, true},
+		{"primary group", g, peer{1000, []uint32{997}, 0}, true},
+		{"supplementary group", g, peer{1000, []uint32{27, 997, 1000}, 0}, true},
+		{"anybody", g, peer{1000, []uint32{27, 1000}, 0}, false},
+		{"group of root", g, peer{1000, []uint32{0}, 0}, false},
+		{"no such group", none, peer{1000, []uint32{0, 997}, 0}, false},
+		{"no such group, root", none, peer{0, nil, 0}, true},
 	} {
 		if got := c.gate.admits(c.peer); got != c.want {
 			t.Errorf("%s: %v", c.name, got)

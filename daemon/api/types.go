@@ -29,6 +29,8 @@ type Status struct {
 	Faults     []Fault    `json:"faults"`
 	// Notices are what a person should know of too, and what may stay as it is: the state is ok with them.
 	Notices []Fault `json:"notices"`
+	// Trying is there while a policy is on trial.
+	Trying *TryingStatus `json:"trying,omitempty"`
 }
 
 // Default is what becomes of what no rule matches, in the words of firewall.toml.
@@ -151,4 +153,6 @@ type Outcome struct {
 	Generation uint64           `json:"generation"`
 	State      State            `json:"state"`
 	Warnings   []config.Problem `json:"warnings"`
+	// Until is when a trial or a panic ends by itself.
+	Until *Time `json:"until,omitempty"`
 }
