@@ -69,12 +69,22 @@ func (r *Rule) meets(f *Flow) (answer, criterion) {
 // Refused tells whether the flow is refused whatever its unknown facts are, and by what. It is for connections that
 // are open already: a fact that cannot be learned is not held against them.
 func (p *Policy) Refused(f Flow) (Decision, bool) {
+	d := p.Standing(f)
+	if !d.Verdict.Refuses() {
+		return Decision{}, false
+	}
+	return d, true
+}
+
+// Standing is what the policy says of a connection that is open: what refuses it where Refused says so, else what allows
+// it. Where that depends on an unknown fact, it is what allows it without regard to the fact, else the first that may.
+func (p *Policy) Standing(f Flow) Decision {
 	certain := true
 	var refusal *Decision
 	for _, world := range p.worlds(f) {
 		d := p.judge(&world)
 		if d.Verdict == Allow {
-			return Decision{}, false
+			return d
 		}
 		if refusal == nil {
 			refusal = &d
@@ -85,7 +95,7 @@ func (p *Policy) Refused(f Flow) (Decision, bool) {
 	if !certain {
 		refusal.Reason += ", or another rule refuses it"
 	}
-	return *refusal, true
+	return *refusal
 }
 
 // Judge is Decide without the steps, which cost more than the decision.

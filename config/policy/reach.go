@@ -1,0 +1,209 @@
+package policy
+
+import "time"
+
+// Listener is a socket that waits for others, as rules see what comes to it.
+type Listener struct {
+	Family   Family
+	Protocol Protocol
+	Port     uint16
+	// Local holds the addresses that it hears at.
+	Local *AddressSet
+	// Interface is the only one that it hears by, "" where any will do.
+	Interface string
+}
+
+// Reach is from where connections to a listener may be opened, by others than this machine itself.
+type Reach struct {
+	// Extent is Anywhere only where every remote may come in whatever else there is to its packet, and Nowhere only where
+	// none may.
+	Extent Extent
+	// Openings is what lets somebody in, in order. Refusals is what keeps somebody out; the last is what remotes end up at
+	// that nothing lets in. What comes too late to decide is in neither.
+	Openings, Refusals []Turnout
+}
+
+// Turnout is what decides for some remotes.
+type Turnout struct {
+	Verdict Verdict
+	// By names it: a rule's name, "default", or the name of what is always in force.
+	By string
+	// Rule is the deciding rule, nil where none is.
+	Rule *Rule
+	// Match is what the rule asks of incoming packets, nil where there is no rule.
+	Match *Match
+	// Before is how many refusals come before an opening.
+	Before int
+}
+
+// Extent is how far a listener can be reached. The zero value is invalid.
+type Extent uint8
+
+const (
+	_ Extent = iota
+	// Nowhere is no other machine.
+	Nowhere
+	// Some is from certain remotes, or under certain conditions.
+	Some
+	// Anywhere is everybody.
+	Anywhere
+)
+
+// String gives a word.
+func (e Extent) String() string {
+	switch e {
+	case Nowhere:
+		return "nowhere"
+	case Some:
+		return "some"
+	case Anywhere:
+		return "anywhere"
+	}
+	panic("policy: extent")
+}
+
+// Reacher tells who may reach listeners at a time. It serves one goroutine, and keeps what it worked out: a list of a
+// million addresses is held against another once, not once for each listener.
+type Reacher struct {
+	p    *Policy
+	now  time.Time
+	met  map[pair]bool
+	less map[pair]*AddressSet
+	all  map[Family]*AddressSet
+}
+
+// pair is two sets by identity: sets do not change.
+type pair struct{ a, b *AddressSet }
+
+// Reacher makes one for a moment.
+func (p *Policy) Reacher(now time.Time) *Reacher {
+	return &Reacher{p: p, now: now, met: map[pair]bool{}, less: map[pair]*AddressSet{},
+		all: map[Family]*AddressSet{IPv4: all.Only(IPv4), IPv6: all.Only(IPv6)}}
+}
+
+// Of tells who may reach a listener. It walks the rules as a packet does, with all remotes at once: what one surely
+// decides for is left to none after it. A rule that also asks for what a listener does not tell, an interface or the
+// remote's port, decides for some packets only.
+func (r *Reacher) Of(l Listener) Reach {
+	f := Flow{
+		Direction: In, Family: l.Family, Protocol: l.Protocol, DestinationPort: Known(l.Port), SourcePort: Unknown[uint16](),
+		InInterface: Unknown[string](), Time: Known(r.now),
+	}
+	if l.Interface != "" {
+		f.InInterface = Known(l.Interface)
+	}
+	var out Reach
+	a, met := f.always()
+	if met != no {
+		out.add(Turnout{Verdict: a.Verdict(), By: a.String()})
+	}
+	if met == yes {
+		out.Extent = Anywhere
+		return out
+	}
+	left := r.all[l.Family]
+	for _, rule := range r.p.rules {
+		m, ok := rule.Match(In)
+		if !ok || rule.Disabled {
+			continue
+		}
+		a := m.admits(&f, l.Local)
+		if a == no || !r.meet(left, m.Source) {
+			continue
+		}
+		out.add(Turnout{Verdict: rule.Action, By: string(rule.Name), Rule: rule, Match: m})
+		if a == yes {
+			if left = r.without(left, m.Source); left.Empty(l.Family) {
+				break
+			}
+		}
+	}
+	if !left.Empty(l.Family) {
+		v, _ := r.p.Default(In)
+		out.add(Turnout{Verdict: v, By: "default"})
+	}
+	switch {
+	case len(out.Openings) == 0:
+		out.Extent = Nowhere
+	case len(out.Refusals) == 0:
+		out.Extent = Anywhere
+	default:
+		out.Extent = Some
+	}
+	return out
+}
+
+func (r *Reach) add(t Turnout) {
+	if t.Verdict.Refuses() {
+		r.Refusals = append(r.Refusals, t)
+		return
+	}
+	t.Before = len(r.Refusals)
+	r.Openings = append(r.Openings, t)
+}
+
+// admits tells what the match says of a packet to one of the local addresses, whoever sends it.
+func (m *Match) admits(f *Flow, local *AddressSet) answer {
+	result := answer(yes)
+	for c := byProtocol; c <= byUntil; c++ {
+		var a answer
+		switch c {
+		case bySource:
+			continue
+		case byDestination:
+			a = holdsSome(m.Destination, local, f.Family)
+		default:
+			a = m.ask(c, f)
+		}
+		switch a {
+		case no:
+			return no
+		case maybe:
+			result = maybe
+		}
+	}
+	return result
+}
+
+// holdsSome tells whether all, some or none of the set are addresses that the rule asks for.
+func holdsSome(a Addresses, set *AddressSet, f Family) answer {
+	if a.Any() {
+		return yes
+	}
+	rest := set.Only(f).Without(a.set)
+	switch {
+	case rest.Empty(f):
+		return yes
+	case rest.Covers(set.Only(f)):
+		return no
+	}
+	return maybe
+}
+
+// meet tells whether there are remotes left that the rule asks for.
+func (r *Reacher) meet(left *AddressSet, a Addresses) bool {
+	if a.Any() {
+		return true
+	}
+	p := pair{left, a.set}
+	met, ok := r.met[p]
+	if !ok {
+		met = len(intersect(left.v4, a.set.v4)) > 0 || len(intersect(left.v6, a.set.v6)) > 0
+		r.met[p] = met
+	}
+	return met
+}
+
+// without gives the remotes that are left after a rule.
+func (r *Reacher) without(left *AddressSet, a Addresses) *AddressSet {
+	if a.Any() {
+		return new(AddressSet)
+	}
+	p := pair{left, a.set}
+	less, ok := r.less[p]
+	if !ok {
+		less = left.Without(a.set)
+		r.less[p] = less
+	}
+	return less
+}
