@@ -33,7 +33,7 @@ func dump(protocols ...Protocol) (sockets []Socket, err error) {
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	for _, p := range protocols {
 		for _, f := range []Family{IPv4, IPv6} {
-			if sockets, err = appendSockets(sockets, conn, p, f); err != nil {
+			if sockets, err = appendAnswers(sockets, conn, dumpRequest(p, f), p); err != nil {
 				return nil, fmt.Errorf("list %s sockets of %s: %w", p, f, err)
 			}
 		}
@@ -41,8 +41,8 @@ func dump(protocols ...Protocol) (sockets []Socket, err error) {
 	return sockets, nil
 }
 
-func appendSockets(sockets []Socket, conn *netlink.Conn, p Protocol, f Family) ([]Socket, error) {
-	if _, err := conn.Send(dumpMessage(dumpRequest(p, f))); err != nil {
+func appendAnswers(sockets []Socket, conn *netlink.Conn, request []byte, p Protocol) ([]Socket, error) {
+	if _, err := conn.Send(dumpMessage(request)); err != nil {
 		return nil, err
 	}
 	for m, err := range conn.ReceiveIter() {

@@ -50,6 +50,8 @@ func readHolders(proc string) (Holders, error) {
 		return Holders{}, fmt.Errorf("list processes: %w", err)
 	}
 	h := Holders{byInode: make(map[uint32][]Process)}
+	// The newest come first, as they are the likeliest to end meanwhile.
+	slices.Reverse(entries)
 	for _, entry := range entries {
 		pid, err := strconv.Atoi(entry)
 		if err != nil {

@@ -109,9 +109,18 @@ func TestHoldersFromProc(t *testing.T) {
 }
 
 func BenchmarkReadHolders(b *testing.B) {
-	for b.Loop() {
-		if _, err := ReadHolders(); err != nil {
-			b.Fatal(err)
-		}
+	for _, connections := range []int{0, 2000} {
+		b.Run(fmt.Sprint(2*connections), func(b *testing.B) {
+			h := hosts.New(b, "bench")
+			l := listen(b, h, "tcp4", "127.0.0.1:0")
+			for range connections {
+				connect(b, h, l, l.Addr().String())
+			}
+			for b.Loop() {
+				if _, err := ReadHolders(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -43,6 +43,12 @@ func dumpRequest(p Protocol, f Family) []byte {
 	return b
 }
 
+// putPort narrows a dumpRequest down to the sockets on a local port.
+func putPort(request []byte, port uint16) { binary.BigEndian.PutUint16(request[requestID:], port) }
+
+// anyCookie names a socket by its ends alone: INET_DIAG_NOCOOKIE, twice.
+const anyCookie = 1<<64 - 1
+
 // socketRequest names exactly one socket.
 func socketRequest(s Socket) []byte {
 	b := make([]byte, requestSize)
