@@ -48,11 +48,10 @@ func (d *Daemon) openConnections(ctx context.Context) (untracked []connection, t
 			continue
 		}
 		c := connection{socket: s, direction: policy.Out}
-		c.tuple = enforce.Tuple{Protocol: policy.Protocol(s.Protocol), Source: s.Local, Destination: s.Remote}
 		if _, came := listeners.Accepted(s); came {
 			c.direction = policy.In
-			c.tuple.Source, c.tuple.Destination = s.Remote, s.Local
 		}
+		c.tuple = tupleOf(s, c.direction)
 		if !known[c.tuple] {
 			untracked = append(untracked, c)
 		}

@@ -32,6 +32,10 @@ type Connection struct {
 	ICMPType uint8
 	// Original and Reply are the ways as conntrack has them, so as they are on the wire of either side.
 	Original, Reply Tuple
+	// OriginalBytes and ReplyBytes are what went either way, headers included. Counted tells whether conntrack counts
+	// them: nf_conntrack_acct was on when the connection was opened.
+	OriginalBytes, ReplyBytes uint64
+	Counted                   bool
 
 	entry conntrack.Flow
 }
@@ -106,6 +110,8 @@ func connectionOf(f *conntrack.Flow) Connection {
 	c := Connection{
 		Original: tupleOf(f.TupleOrig), Reply: tupleOf(f.TupleReply),
 		ICMPType: f.TupleOrig.Proto.ICMPType,
+		// The packet that opened the connection is counted, so there is at least one.
+		OriginalBytes: f.CountersOrig.Bytes, ReplyBytes: f.CountersReply.Bytes, Counted: f.CountersOrig.Packets > 0,
 		// The library takes an entry without its reply for IPv4.
 		entry: conntrack.Flow{TupleOrig: f.TupleOrig, TupleReply: f.TupleReply, ID: f.ID, Zone: f.Zone},
 	}

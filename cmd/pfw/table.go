@@ -12,11 +12,12 @@ type cell struct {
 	right bool // numbers
 }
 
-// leastWidth is what stays of the column that gives way, in columns of the terminal.
-const leastWidth = 20
+// leastWidth is what stays of a column that gives way, in columns of the terminal; fewWidth, where it is one of several.
+const leastWidth, fewWidth = 20, 10
 
-// table writes rows in columns. On a terminal that is too narrow the column flexible is cut; elsewhere nothing is.
-func (s *screen) table(rows [][]cell, flexible int) {
+// table writes rows in columns. On a terminal that is too narrow the flexible columns are cut, one after the other;
+// elsewhere nothing is.
+func (s *screen) table(rows [][]cell, flexible ...int) {
 	var widths []int
 	for _, row := range rows {
 		for i := range row {
@@ -27,8 +28,14 @@ func (s *screen) table(rows [][]cell, flexible int) {
 			widths[i] = max(widths[i], utf8.RuneCountInString(row[i].text))
 		}
 	}
-	if over := sum(widths) + gap*(len(widths)-1) - s.width; s.width > 0 && over > 0 {
-		widths[flexible] = max(leastWidth, widths[flexible]-over)
+	least := leastWidth
+	if len(flexible) > 1 {
+		least = fewWidth
+	}
+	for _, column := range flexible {
+		if over := sum(widths) + gap*(len(widths)-1) - s.width; s.width > 0 && over > 0 {
+			widths[column] = min(widths[column], max(least, widths[column]-over))
+		}
 	}
 	for _, row := range rows {
 		var line strings.Builder

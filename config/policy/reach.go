@@ -18,9 +18,11 @@ type Reach struct {
 	// Extent is Anywhere only where every remote may come in whatever else there is to its packet, and Nowhere only where
 	// none may.
 	Extent Extent
-	// Openings is what lets somebody in, in order. Refusals is what keeps somebody out; the last is what remotes end up at
-	// that nothing lets in. What comes too late to decide is in neither.
-	Openings, Refusals []Turnout
+	// Openings is what lets somebody in, in order.
+	Openings []Opening
+	// Refusals is what keeps somebody out; the last is what remotes end up at that nothing lets in. What comes too late to
+	// decide is in neither.
+	Refusals []Turnout
 }
 
 // Turnout is what decides for some remotes.
@@ -30,10 +32,29 @@ type Turnout struct {
 	By string
 	// Rule is the deciding rule, nil where none is.
 	Rule *Rule
-	// Match is what the rule asks of incoming packets, nil where there is no rule.
-	Match *Match
-	// Before is how many refusals come before an opening.
-	Before int
+	// match is what the rule asks of incoming packets, nil where there is no rule.
+	match *Match
+}
+
+// Opening lets remotes in, but for those that are refused before.
+type Opening struct {
+	Turnout
+	Except []Turnout
+}
+
+// Remotes says whom it decides for: "anywhere", "@lan on eth0".
+func (t Turnout) Remotes() string {
+	if t.match == nil {
+		return "anywhere"
+	}
+	text := t.match.Source.String()
+	if t.match.Source.Any() {
+		text = "anywhere"
+	}
+	if ports, ok := t.match.Traffic.(OnPorts); ok && !ports.Source.Any() {
+		text += " port " + ports.Source.String()
+	}
+	return text + words(" on ", t.match.InInterfaces) + ends(" to ", t.match.Destination)
 }
 
 // Extent is how far a listener can be reached. The zero value is invalid.
@@ -67,7 +88,7 @@ func (e Extent) String() string {
 type Reacher struct {
 	p    *Policy
 	now  time.Time
-	met  map[pair]bool
+	met  map[meeting]bool
 	less map[pair]*AddressSet
 	all  map[Family]*AddressSet
 }
@@ -75,9 +96,14 @@ type Reacher struct {
 // pair is two sets by identity: sets do not change.
 type pair struct{ a, b *AddressSet }
 
+type meeting struct {
+	pair
+	family Family
+}
+
 // Reacher makes one for a moment.
 func (p *Policy) Reacher(now time.Time) *Reacher {
-	return &Reacher{p: p, now: now, met: map[pair]bool{}, less: map[pair]*AddressSet{},
+	return &Reacher{p: p, now: now, met: map[meeting]bool{}, less: map[pair]*AddressSet{},
 		all: map[Family]*AddressSet{IPv4: all.Only(IPv4), IPv6: all.Only(IPv6)}}
 }
 
@@ -95,7 +121,7 @@ func (r *Reacher) Of(l Listener) Reach {
 	var out Reach
 	a, met := f.always()
 	if met != no {
-		out.add(Turnout{Verdict: a.Verdict(), By: a.String()})
+		r.add(&out, l.Family, Turnout{Verdict: a.Verdict(), By: a.String()})
 	}
 	if met == yes {
 		out.Extent = Anywhere
@@ -108,10 +134,10 @@ func (r *Reacher) Of(l Listener) Reach {
 			continue
 		}
 		a := m.admits(&f, l.Local)
-		if a == no || !r.meet(left, m.Source) {
+		if a == no || !r.meet(left, m.Source, l.Family) {
 			continue
 		}
-		out.add(Turnout{Verdict: rule.Action, By: string(rule.Name), Rule: rule, Match: m})
+		r.add(&out, l.Family, Turnout{rule.Action, string(rule.Name), rule, m})
 		if a == yes {
 			if left = r.without(left, m.Source); left.Empty(l.Family) {
 				break
@@ -120,7 +146,7 @@ func (r *Reacher) Of(l Listener) Reach {
 	}
 	if !left.Empty(l.Family) {
 		v, _ := r.p.Default(In)
-		out.add(Turnout{Verdict: v, By: "default"})
+		r.add(&out, l.Family, Turnout{Verdict: v, By: "default"})
 	}
 	switch {
 	case len(out.Openings) == 0:
@@ -133,13 +159,18 @@ func (r *Reacher) Of(l Listener) Reach {
 	return out
 }
 
-func (r *Reach) add(t Turnout) {
+func (r *Reacher) add(to *Reach, f Family, t Turnout) {
 	if t.Verdict.Refuses() {
-		r.Refusals = append(r.Refusals, t)
+		to.Refusals = append(to.Refusals, t)
 		return
 	}
-	t.Before = len(r.Refusals)
-	r.Openings = append(r.Openings, t)
+	opening := Opening{Turnout: t}
+	for _, before := range to.Refusals {
+		if t.match == nil || t.match.Source.Any() || r.meet(t.match.Source.set, before.match.Source, f) {
+			opening.Except = append(opening.Except, before)
+		}
+	}
+	to.Openings = append(to.Openings, opening)
 }
 
 // admits tells what the match says of a packet to one of the local addresses, whoever sends it.
@@ -180,16 +211,17 @@ func holdsSome(a Addresses, set *AddressSet, f Family) answer {
 	return maybe
 }
 
-// meet tells whether there are remotes left that the rule asks for.
-func (r *Reacher) meet(left *AddressSet, a Addresses) bool {
+// meet tells whether the rule asks for some of the remotes.
+func (r *Reacher) meet(remotes *AddressSet, a Addresses, f Family) bool {
 	if a.Any() {
 		return true
 	}
-	p := pair{left, a.set}
-	met, ok := r.met[p]
+	m := meeting{pair{remotes, a.set}, f}
+	met, ok := r.met[m]
 	if !ok {
-		met = len(intersect(left.v4, a.set.v4)) > 0 || len(intersect(left.v6, a.set.v6)) > 0
-		r.met[p] = met
+		both := AddressSet{intersect(remotes.v4, a.set.v4), intersect(remotes.v6, a.set.v6)}
+		met = !both.Empty(f)
+		r.met[m] = met
 	}
 	return met
 }

@@ -44,26 +44,55 @@ func TestFromWhereAListenerIsReached(t *testing.T) {
 		{"a rule for one address of this machine", standard, []Rule{in("ssh", Allow, Ends{Local: set(t, "192.0.2.10/32")}, tcp(22))}, "some: ssh; default"},
 		{"a rule for all addresses of this machine", standard, []Rule{in("ssh", Allow, Ends{Local: set(t, "192.0.2.0/24")}, tcp(22))}, "anywhere: ssh; "},
 		{"a rule for an interface", standard, []Rule{in("ssh", Allow, Ends{Interfaces: eth("eth0")}, tcp(22))}, "some: ssh; default"},
-		{"but some", standard, []Rule{in("bad", Block, Ends{Remote: lan}, AnyTraffic{}), in("ssh", Allow, Ends{}, tcp(22))}, "some: ssh; bad"},
+		{"but some", standard, []Rule{in("bad", Block, Ends{Remote: lan}, AnyTraffic{}), in("ssh", Allow, Ends{}, tcp(22))}, "some: ssh (bad); bad"},
+		{"but others", standard, []Rule{in("bad", Block, Ends{Remote: set(t, "10.0.0.0/8")}, AnyTraffic{}), in("ssh", Allow, Ends{Remote: lan}, tcp(22))}, "some: ssh; bad default"},
 		{"refused before", standard, []Rule{in("bad", Reject, Ends{Remote: lan}, AnyTraffic{}), in("ssh", Allow, Ends{Remote: set(t, "192.168.1.0/24")}, tcp(22))}, "nowhere: ; bad default"},
 		{"refused before by two", standard, []Rule{in("a", Block, Ends{Remote: set(t, "192.168.0.0/24")}, tcp(22)),
 			in("b", Block, Ends{Remote: set(t, "192.168.1.0/24")}, tcp(22)), in("ssh", Allow, Ends{Remote: set(t, "192.168.0.0/23")}, tcp(22))}, "nowhere: ; a b default"},
 		{"let in by two, by no default", open, []Rule{in("a", Allow, Ends{Remote: set(t, "0.0.0.0/1")}, tcp(22)),
 			in("b", Allow, Ends{Remote: set(t, "128.0.0.0/1")}, tcp(22))}, "anywhere: a b; "},
-		{"refused on an interface", open, []Rule{in("bad", Block, Ends{Interfaces: eth("eth0")}, tcp(22))}, "some: default; bad"},
+		{"refused on an interface", open, []Rule{in("bad", Block, Ends{Interfaces: eth("eth0")}, tcp(22))}, "some: default (bad); bad"},
 		{"disabled", standard, []Rule{func() Rule { r := in("ssh", Allow, Ends{}, tcp(22)); r.Disabled = true; return r }()}, "nowhere: ; default"},
 	} {
 		p := must(t, c.defaults, c.rules...)
 		got := p.Reacher(time.Now()).Of(listener(IPv4, TCP, 22, "192.0.2.10/32", "192.0.2.11/32"))
-		names := func(list []Turnout) string {
-			var out []string
-			for _, x := range list {
-				out = append(out, x.By)
-			}
-			return strings.Join(out, " ")
-		}
-		if text := fmt.Sprintf("%s: %s; %s", got.Extent, names(got.Openings), names(got.Refusals)); text != c.want {
+		if text := got.text(); text != c.want {
 			t.Errorf("%s: %s, want %s", c.name, text, c.want)
+		}
+	}
+}
+
+// text gives the extent, the openings with what is refused before each, and the refusals.
+func (r Reach) text() string {
+	names := func(list []Turnout) string {
+		var out []string
+		for _, x := range list {
+			out = append(out, x.By)
+		}
+		return strings.Join(out, " ")
+	}
+	var openings []string
+	for _, x := range r.Openings {
+		openings = append(openings, x.By)
+		if len(x.Except) > 0 {
+			openings = append(openings, "("+names(x.Except)+")")
+		}
+	}
+	return fmt.Sprintf("%s: %s; %s", r.Extent, strings.Join(openings, " "), names(r.Refusals))
+}
+
+func TestWhomARuleIsFor(t *testing.T) {
+	source, err := NewOnPorts(nil, Ports(PortRange{22, 22}), Ports(PortRange{1024, 65535}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := must(t, Defaults{Inbound: Allow, Outbound: Allow},
+		Rule{Name: "a", Action: Allow, Scope: Inbound{Ends{Remote: NewAddresses(set(t, "10.0.0.0/8").Set(), "@lan"), Interfaces: eth("eth0"),
+			Local: NewAddresses(set(t, "192.0.2.10/32").Set(), "192.0.2.10")}}, Traffic: source, Severity: Low})
+	got := p.Reacher(time.Now()).Of(listener(IPv4, TCP, 22, "192.0.2.10/32"))
+	for i, want := range []string{"@lan port 1024-65535 on eth0 to 192.0.2.10", "anywhere"} {
+		if text := got.Openings[i].Remotes(); text != want {
+			t.Errorf("%q, want %q", text, want)
 		}
 	}
 }
@@ -71,7 +100,7 @@ func TestFromWhereAListenerIsReached(t *testing.T) {
 func TestDHCPReachesItsClient(t *testing.T) {
 	p := must(t, Defaults{Inbound: Block, Outbound: Allow})
 	got := p.Reacher(time.Now()).Of(listener(IPv4, UDP, 68, "0.0.0.0/0"))
-	if got.Extent != Some || got.Openings[0].By != "dhcp" || got.Openings[0].Before != 0 {
+	if got.Extent != Some || got.Openings[0].By != "dhcp" || got.Openings[0].Remotes() != "anywhere" {
 		t.Errorf("%+v", got)
 	}
 }
@@ -110,7 +139,11 @@ func TestReachIsWhatDecideSays(t *testing.T) {
 							f.InInterface, f.SourcePort = Known(iface), Known(port)
 							f.Source, f.Destination = Known(netip.MustParseAddr(source)), Known(netip.MustParseAddr(to))
 							d := p.Decide(f)
-							list, wrong := got.Openings, Nowhere
+							var list []Turnout
+							for _, x := range got.Openings {
+								list = append(list, x.Turnout)
+							}
+							wrong := Nowhere
 							if d.Verdict.Refuses() {
 								list, wrong = got.Refusals, Anywhere
 							}

@@ -14,6 +14,8 @@ import (
 type Backend interface {
 	Status(ctx context.Context) (Status, error)
 	Rules(ctx context.Context, always bool) (Rules, error)
+	// Connections are the open sockets, who holds each, and what the policy in force says of it.
+	Connections(ctx context.Context) (Connections, error)
 	// Check judges a text as if it were firewall.toml; a text that is not valid is no error. See NewCheck.
 	Check(ctx context.Context, text string) (Check, error)
 	// Explain judges a packet by the policy in force. See ExplainPacket.

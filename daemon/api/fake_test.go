@@ -58,6 +58,8 @@ func (f *fake) Reload(context.Context) (Outcome, error) {
 	return Outcome{Generation: 8, State: OK}, f.err
 }
 
+func (f *fake) Connections(context.Context) (Connections, error) { return Connections{}, f.err }
+
 func (f *fake) Follow(ctx context.Context, _ bool, buffer int) *audit.Subscription {
 	s := f.Subscribe(ctx, buffer)
 	if f.subs != nil {

@@ -53,17 +53,18 @@ func pattern(r *http.Request) string {
 type handler func(*server, http.ResponseWriter, *http.Request) error
 
 var routes = map[string]map[string]handler{
-	"/v1/status":  {http.MethodGet: status},
-	"/v1/rules":   {http.MethodGet: rules},
-	"/v1/show":    {http.MethodGet: show},
-	"/v1/config":  {http.MethodGet: file},
-	"/v1/events":  {http.MethodGet: events},
-	"/v1/check":   {http.MethodPost: check},
-	"/v1/explain": {http.MethodPost: explain},
-	"/v1/reload":  {http.MethodPost: reload},
-	"/v1/try":     {http.MethodPost: try},
-	"/v1/confirm": {http.MethodPost: confirm},
-	"/v1/revert":  {http.MethodPost: revert},
+	"/v1/connections": {http.MethodGet: connections},
+	"/v1/status":      {http.MethodGet: status},
+	"/v1/rules":       {http.MethodGet: rules},
+	"/v1/show":        {http.MethodGet: show},
+	"/v1/config":      {http.MethodGet: file},
+	"/v1/events":      {http.MethodGet: events},
+	"/v1/check":       {http.MethodPost: check},
+	"/v1/explain":     {http.MethodPost: explain},
+	"/v1/reload":      {http.MethodPost: reload},
+	"/v1/try":         {http.MethodPost: try},
+	"/v1/confirm":     {http.MethodPost: confirm},
+	"/v1/revert":      {http.MethodPost: revert},
 }
 
 func status(s *server, w http.ResponseWriter, r *http.Request) error {

@@ -71,7 +71,7 @@ func TestRefusals(t *testing.T) {
 		detail               string
 	}{
 		{"GET", "/", "", 404, "there is no /"},
-		{"GET", "/v1/connections", "", 404, "there is no /v1/connections"},
+		{"GET", "/v1/nothing", "", 404, "there is no /v1/nothing"},
 		{"DELETE", "/v1/status", "", 405, "/v1/status takes GET, not DELETE"},
 		{"GET", "/v1/reload", "", 405, "/v1/reload takes POST, not GET"},
 		{"GET", "/v1/rules?al=1", "", 400, `takes no "al"`},
