@@ -20,7 +20,7 @@ func Compile(p *policy.Policy, o Options) Ruleset {
 	for _, s := range dynamicSets() {
 		c.keep(s)
 	}
-	for _, a := range policy.AlwaysInForce {
+	for _, a := range p.Always() {
 		c.counter(alwaysCounter + a.String())
 	}
 	c.counter(cutCounter)
@@ -60,6 +60,9 @@ type compiler struct {
 func (c *compiler) direction(d policy.Direction) {
 	byDefault, hooked := c.policy.Default(d)
 	if !hooked {
+		if c.policy.Panics() {
+			c.bases = append(c.bases, chain{name: baseName(d), at: d, policy: drop, rules: []rule{c.panic()}})
+		}
 		return
 	}
 	base := chain{name: baseName(d), at: d, policy: accept}

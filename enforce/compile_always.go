@@ -15,6 +15,9 @@ func (c *compiler) always(d policy.Direction) []rule {
 	if lo, ok := loopback(d); ok {
 		add(lo, inForce(policy.Loopback), accept)
 	}
+	if c.policy.Panics() {
+		out = append(out, c.panic())
+	}
 	for _, f := range policy.Families {
 		for _, e := range remoteEnds(d) {
 			add(familyIs{f}, bannedEnd{f, e}, inForce(policy.Banned), drop)
@@ -49,6 +52,12 @@ func (c *compiler) always(d policy.Direction) []rule {
 			inForce(policy.DHCP), accept)
 	}
 	return out
+}
+
+// panic gives the rule that nothing comes past. What stands after it stays for the day when it is taken away: counters, sets
+// and all.
+func (c *compiler) panic() rule {
+	return rule{statements: []statement{c.counter(alwaysCounter + policy.Panic.String()), drop}}
 }
 
 // loopback is the interface of what stays on this machine; ok is false for what passes through.

@@ -40,7 +40,7 @@ func (c *Counters) put(name string, value Counter) {
 			c.Defaults[d] = r
 		}
 	}
-	for _, a := range policy.AlwaysInForce {
+	for _, a := range policy.InForceInPanic {
 		if name == alwaysCounter+a.String() {
 			c.Always[a] = value
 		}

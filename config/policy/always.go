@@ -14,6 +14,8 @@ const (
 	_ Always = iota
 	// Loopback: what stays on this machine is allowed.
 	Loopback
+	// Panic: everything else is dropped, open connections too; only while that is asked for.
+	Panic
 	// Banned: banned remotes are dropped, their open connections too.
 	Banned
 	// Established: replies and related packets of allowed connections are allowed.
@@ -28,14 +30,19 @@ const (
 	DHCP
 )
 
-// AlwaysInForce lists them in order.
+// AlwaysInForce lists, in order, those that are in force on an ordinary day.
 var AlwaysInForce = []Always{Loopback, Banned, Established, Invalid, NeighbourDiscovery, Membership, DHCP}
+
+// InForceInPanic lists, in order, those that are in force while everything is blocked.
+var InForceInPanic = slices.Insert(slices.Clone(AlwaysInForce), 1, Panic)
 
 // String gives the name that takes the place of a rule's.
 func (a Always) String() string {
 	switch a {
 	case Loopback:
 		return "loopback"
+	case Panic:
+		return "panic"
 	case Banned:
 		return "banned"
 	case Established:
@@ -57,6 +64,8 @@ func (a Always) Text() string {
 	switch a {
 	case Loopback:
 		return "allow both on lo"
+	case Panic:
+		return "block everything but loopback until pfw panic off, open and forwarded connections too"
 	case Banned:
 		return "block both remote banned addresses, open connections too"
 	case Established:
@@ -75,7 +84,8 @@ func (a Always) Text() string {
 
 // Verdict gives what it does to a packet.
 func (a Always) Verdict() Verdict {
-	if a == Banned || a == Invalid {
+	switch a {
+	case Panic, Banned, Invalid:
 		return Block
 	}
 	return Allow

@@ -29,10 +29,10 @@ type Step struct {
 // Decide judges the flow: first match wins, in order. A fact that is Unknown is taken not to match; use Refused to
 // judge what holds whatever the unknown is.
 func (p *Policy) Decide(f Flow) Decision {
-	if _, hooked := p.Default(f.Direction); !hooked {
+	if !p.looksAt(f.Direction) {
 		return notLookedAt()
 	}
-	if a, met := f.always(); met == yes {
+	if a, met := p.always(&f); met == yes {
 		return Decision{Verdict: a.Verdict(), By: a.String(), Reason: a.Text()}
 	}
 	var d Decision
@@ -102,11 +102,10 @@ func (p *Policy) Standing(f Flow) Decision {
 func (p *Policy) Judge(f Flow) Decision { return p.judge(&f) }
 
 func (p *Policy) judge(f *Flow) Decision {
-	v, hooked := p.Default(f.Direction)
-	if !hooked {
+	if !p.looksAt(f.Direction) {
 		return notLookedAt()
 	}
-	if a, met := f.always(); met == yes {
+	if a, met := p.always(f); met == yes {
 		return Decision{Verdict: a.Verdict(), By: a.String(), Reason: a.Text()}
 	}
 	for _, r := range p.rules {
@@ -114,6 +113,7 @@ func (p *Policy) judge(f *Flow) Decision {
 			return Decision{Verdict: r.Action, By: string(r.Name), Rule: r, Reason: reason(r, f)}
 		}
 	}
+	v, _ := p.Default(f.Direction)
 	return Decision{Verdict: v, By: "default", Reason: fmt.Sprintf("no rule matches, and the default for %s is to %s", f.Direction, v)}
 }
 

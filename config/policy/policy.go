@@ -12,6 +12,8 @@ type Policy struct {
 	log      Log
 	rules    []*Rule
 	byName   map[Name]*Rule
+	// panics: see InPanic.
+	panics bool
 }
 
 // Defaults says what becomes of a connection that no rule matches.

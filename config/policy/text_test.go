@@ -33,7 +33,7 @@ func TestEnumerations(t *testing.T) {
 			t.Errorf("%s is %s", word, v)
 		}
 	}
-	for _, a := range AlwaysInForce {
+	for _, a := range InForceInPanic {
 		if a.String() == "" || !strings.HasPrefix(a.Text(), a.Verdict().String()) {
 			t.Errorf("%s: %s, but its text is %q", a, a.Verdict(), a.Text())
 		}
