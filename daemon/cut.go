@@ -36,10 +36,13 @@ func (d *Daemon) cutRefused(ctx context.Context, now time.Time) error {
 	p := d.force.Load().policy
 	var sockets map[ends]procs.Socket
 	end := func(c *enforce.Connection) (refused bool, err error) {
+		if c.Direction == 0 {
+			return false, nil // it stays on this machine
+		}
 		f := c.Flow()
 		f.Time = policy.Known(now)
 		why, sure := p.Refused(f)
-		if c.Direction == 0 || !sure {
+		if !sure {
 			return false, nil
 		}
 		if sockets == nil {
@@ -205,6 +208,11 @@ func (d *Daemon) uncut(ctx context.Context, now time.Time) error {
 	p := d.force.Load().policy
 	var allowed []enforce.Tuple
 	for i, t := range cuts {
+		if directions[i] == 0 {
+			// Both ends are this machine's own by now.
+			allowed = append(allowed, t)
+			continue
+		}
 		f := flowOf(t, directions[i])
 		f.Time = policy.Known(now)
 		if _, sure := p.Refused(f); !sure {
