@@ -49,6 +49,15 @@ func parseSpan(s string) (span, *fault) {
 	return span{first: a, last: a}, w
 }
 
+// hostBits is what is wrong with a prefix, written as s, that has host bits set.
+func (sp span) hostBits(s string) *fault {
+	if !sp.masked.IsValid() {
+		return nil
+	}
+	hint := fmt.Sprintf("write %q for the network, or %q for the one address", sp.masked, strings.SplitN(s, "/", 2)[0])
+	return wrong(hint, "%q has host bits set", s)
+}
+
 func parseAddr(s string) (netip.Addr, *fault) {
 	a, err := netip.ParseAddr(s)
 	if err != nil {
@@ -223,15 +232,14 @@ func (e *end) add(s string, v *value, lists *lists) *fault {
 		return w
 	}
 	sp, w := parseSpan(s)
-	switch {
-	case w != nil:
+	if w != nil {
 		if w.hint == addressForms && lists.has(s) {
 			w.hint = fmt.Sprintf("did you mean %q?", "@"+s)
 		}
 		return w
-	case sp.masked.IsValid():
-		hint := fmt.Sprintf("write %q for the network, or %q for the one address", sp.masked, strings.SplitN(s, "/", 2)[0])
-		return wrong(hint, "%q has host bits set", s)
+	}
+	if w := sp.hostBits(s); w != nil {
+		return w
 	}
 	e.spans = append(e.spans, placed{sp, s, v.at})
 	return nil

@@ -8,7 +8,6 @@ import (
 	"pfw/config"
 	"pfw/config/policy"
 	"pfw/daemon/api"
-	"pfw/daemon/audit"
 )
 
 var _ api.Backend = (*Daemon)(nil)
@@ -92,16 +91,4 @@ func (d *Daemon) Config(context.Context) (api.File, error) {
 		return api.File{}, fmt.Errorf("read rule file: %w", err)
 	}
 	return api.File{File: d.o.Config, Text: string(text)}, nil
-}
-
-// Recent has the newest entries, at most n, oldest first.
-func (d *Daemon) Recent(n int) []audit.Entry { return d.audit.Recent(n) }
-
-// Follow delivers what happens from now on until ctx ends; all includes allowed connections that are not logged.
-func (d *Daemon) Follow(ctx context.Context, all bool, buffer int) *audit.Subscription {
-	s := d.audit.Subscribe(ctx, buffer)
-	if all {
-		d.readers.watch(ctx)
-	}
-	return s
 }

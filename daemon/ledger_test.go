@@ -269,7 +269,7 @@ func TestAllowedConnectionsAreSeenByWhoWatches(t *testing.T) {
 	seen := make(chan audit.Entry, 100)
 	ended := make(chan error, 1)
 	go func() {
-		for e, err := range client.Events(ctx, true, true) {
+		for e, err := range client.Events(ctx, api.EventsQuery{Follow: true, All: true}) {
 			if err != nil {
 				ended <- err
 				return

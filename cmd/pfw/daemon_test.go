@@ -91,9 +91,22 @@ func TestDaemonAnswers(t *testing.T) {
 		{"explain in tcp -> :22", 200, `{"packet":"in tcp -> :22","verdict":"block","rule":"banned","reason":"for a while","steps":[]}`,
 			`POST /v1/explain {"packet":"in tcp -> :22"}`, 0, "BLOCK  in tcp -> :22\nalways in force, before any rule: banned: for a while\n", ""},
 		{"explain forward tcp to :22 to eth1", 400, unclear, `POST /v1/explain {"packet":"forward tcp -> :22 to eth1"}`, 2, "", "pfw: unknown direction \"up\"\n  hint: " + packetHint + "\n"},
-		{"monitor", 200, drop, "GET /v1/events?all=false&follow=true", 3,
-			"19:22:14.123 BLOCKED in tcp 203.0.113.7:40312 -> 192.0.2.10:23 eth0 rule=no-telnet\n", "pfw: pfwd is not reachable: it ended\n  hint: " + goneHint + "\n"},
-		{"monitor --all --json", 200, drop, "GET /v1/events?all=true&follow=true", 3, drop, "pfw: pfwd is not reachable: it ended\n  hint: " + goneHint + "\n"},
+		{"monitor", 200, drop, "GET /v1/events?follow=1", 3,
+			"2026-11-21 19:22:14 BLOCKED in tcp 203.0.113.7:40312 -> 192.0.2.10:23 eth0 rule=no-telnet\n", "pfw: pfwd is not reachable: it ended\n  hint: " + goneHint + "\n"},
+		{"monitor --all --json", 200, drop, "GET /v1/events?all=1&follow=1", 3, drop, "pfw: pfwd is not reachable: it ended\n  hint: " + goneHint + "\n"},
+		{"monitor --rule a,b --rule c --src 192.0.2.0/24 --dest 2001:db8::1 --port 8000-8100,ssh --direction in --action reject --proto tcp,58 --event drop,cut", 200, "",
+			"GET /v1/events?action=reject&dest=2001%3Adb8%3A%3A1&direction=in&event_type=drop%2Ccut&follow=1&port=8000-8100%2C22&proto=tcp%2Cicmpv6&rule=a%2Cb%2Cc&src=192.0.2.0-192.0.2.255", 3,
+			"", "pfw: pfwd is not reachable: it ended\n  hint: " + goneHint + "\n"},
+		{"log", 200, drop + drop, "GET /v1/events?since=1970-01-01T00%3A00%3A00Z", 0,
+			strings.Repeat("2026-11-21 19:22:14 BLOCKED in tcp 203.0.113.7:40312 -> 192.0.2.10:23 eth0 rule=no-telnet\n", 2), ""},
+		{"log --json --lines 7 --since 2026-11-20 --until 2026-11-22T08:00:00.5+02:00 --src 192.0.2.7", 200, drop,
+			"GET /v1/events?limit=7&since=2026-11-20T00%3A00%3A00Z&src=192.0.2.7&until=2026-11-22T08%3A00%3A00.5%2B02%3A00", 0, drop, ""},
+		{"log --follow", 200, drop, "GET /v1/events?follow=1&limit=10&since=1970-01-01T00%3A00%3A00Z", 3,
+			"2026-11-21 19:22:14 BLOCKED in tcp 203.0.113.7:40312 -> 192.0.2.10:23 eth0 rule=no-telnet\n", "pfw: pfwd is not reachable: it ended\n  hint: " + goneHint + "\n"},
+		{"log --stats --json --until 2026-11-22", 200, drop, "GET /v1/events?since=1970-01-01T00%3A00%3A00Z&until=2026-11-22T00%3A00%3A00Z", 0,
+			`{"since":"2026-11-21T19:22:14.123456Z","until":"2026-11-22T00:00:00.000000Z","entries":1,"packets":1,"unseen":0,"sources":[{"address":"203.0.113.7","count":1}],` +
+				`"ports":[{"proto":"TCP","port":23,"count":1}],"rules":[{"rule":"no-telnet","count":1}]}` + "\n", ""},
+		{"log", 200, drop[:40], "GET /v1/events?since=1970-01-01T00%3A00%3A00Z", 3, "", "pfw: pfwd is not reachable: it broke off\n  hint: " + goneHint + "\n"},
 	} {
 		socket, asked := answering(t, c.status, c.body)
 		var out, err bytes.Buffer

@@ -29,12 +29,14 @@ import (
 //	on HOST PROGRAM ARGS...    runs a program in a host's network; stdout and stderr as of exec
 //	logs REGEXP                waits until a line of the audit log matches
 //	exits STATUS PROGRAM ARGS...
+//	shows REGEXP pfw ARGS... -- COMMAND ARGS...
+//	                           runs a pfw that follows until a line matches, while a command happens again and again
 func TestOnlineScripts(t *testing.T) {
 	hosts.Need(t, "nft", "jq", "nsenter")
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/online",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "pfwd": pfwd, "listen": listen, "connect": connect, "ping": ping, "on": on, "logs": logs,
+			"exits": exits, "pfwd": pfwd, "listen": listen, "connect": connect, "ping": ping, "on": on, "logs": logs, "shows": shows,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TZ", "UTC")

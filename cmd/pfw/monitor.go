@@ -1,11 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
-
 	"github.com/spf13/cobra"
 
 	"pfw/daemon/api"
@@ -13,37 +8,28 @@ import (
 
 func (a *app) monitor() *cobra.Command {
 	var all bool
+	var filter filterFlags
 	cmd := &cobra.Command{
-		Use:     "monitor [--all]",
-		Short:   "Events as they come",
-		Long:    "What is blocked, and whatever else the log tells, as it happens, until Ctrl-C.",
-		Example: example("pfw monitor --all"),
-		Args:    words(0, 0, ""),
+		Use:   "monitor [--all] [FILTERS]",
+		Short: "Events as they come",
+		Long: `What is blocked, and whatever else the log tells, as it happens, until Ctrl-C. With --all, --action allow or --event allow
+also connections that are allowed, whether they are logged or not.
+
+` + filterHelp + `
+
+A reader that is too slow for pfwd misses events, and is told how many. When pfwd ends, so does this, with status 3.`,
+		Example: example("pfw monitor --all",
+			"pfw monitor --direction in --port ssh --src 192.168.0.0/16,fd00::/8"),
+		Args: words(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			// Only here: the other verbs have nothing to end in order, and are to end at once.
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-			defer stop()
-			for e, err := range a.client().Events(ctx, true, all) {
-				switch {
-				case ctx.Err() != nil:
-					return nil // Ctrl-C is how this ends
-				case err != nil:
-					return err
-				case a.json:
-					a.out.json(append(e.AppendJSON(nil), '\n'))
-				default:
-					a.out.printf("%s %s\n", styled{faint, e.Timestamp.Local().Format("15:04:05.000")}, styled{actionStyle(e.PFW.Action), e.Message()})
-				}
-				if a.out.failed != nil {
-					return nil // run tells
-				}
+			f, err := filter.read()
+			if err != nil {
+				return err
 			}
-			if ctx.Err() == nil {
-				return fmt.Errorf("%w: it ended", api.ErrUnreachable)
-			}
-			return nil
+			return a.follow(cmd.Context(), api.EventsQuery{Follow: true, All: all, Filter: f})
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "also allowed connections")
+	filter = newFilterFlags(cmd)
 	return cmd
 }

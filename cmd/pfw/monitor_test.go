@@ -31,7 +31,7 @@ func TestMonitor(t *testing.T) {
 			lines <- s.Text()
 		}
 	}()
-	want := `^\d\d:\d\d:\d\d\.\d{3} BLOCKED in tcp 192\.0\.2\.7:\d+ -> 192\.0\.2\.10:23 eth0 rule=default$`
+	want := `^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d BLOCKED in tcp 192\.0\.2\.7:\d+ -> 192\.0\.2\.10:23 eth0 rule=default$`
 	deadline := time.After(20 * time.Second)
 	for seen := false; !seen; {
 		// Again and again: nothing tells from outside when the program has begun to listen.

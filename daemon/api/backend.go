@@ -34,9 +34,11 @@ type Backend interface {
 type Feed interface {
 	// Recent has the newest entries, at most n, oldest first.
 	Recent(n int) []audit.Entry
-	// Follow delivers what happens from now on until ctx ends, and never waits for the reader. all says that somebody
-	// wants to see allowed connections too, which the kernel tells only while somebody does.
-	Follow(ctx context.Context, all bool, buffer int) *audit.Subscription
+	// Past calls fn with every entry logged so far that is wanted; see audit.Log.
+	Past(ctx context.Context, q audit.Query, fn func(*audit.Entry) error) (last uint64, err error)
+	// Follow reads what happens from now on, and never waits for the reader, who closes it. all says that until ctx ends
+	// somebody wants to see allowed connections too, which the kernel tells only while somebody does.
+	Follow(ctx context.Context, all bool) *audit.Subscription
 }
 
 // RequestError says that what was asked for is at fault, and not whoever was asked.

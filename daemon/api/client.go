@@ -7,13 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
-
-	"pfw/daemon/audit"
 )
 
 // ErrUnreachable says that no daemon answers on the socket.
@@ -71,34 +67,6 @@ func (c *Client) Explain(ctx context.Context, packet string) (v Explain, err err
 // Reload asks for the rule file to be put in force, and waits for the outcome.
 func (c *Client) Reload(ctx context.Context) (v Outcome, err error) {
 	return v, c.post(ctx, "reload", struct{}{}, &v)
-}
-
-// Events gives entries of the audit log, one after another: the newest, or with follow what happens from now on until
-// ctx ends. all adds allowed connections. An error is the last that is given; the end of the stream is none.
-func (c *Client) Events(ctx context.Context, follow, all bool) iter.Seq2[audit.Entry, error] {
-	return func(yield func(audit.Entry, error) bool) {
-		switches := url.Values{"follow": {strconv.FormatBool(follow)}, "all": {strconv.FormatBool(all)}}
-		answer, err := c.ask(ctx, http.MethodGet, "events?"+switches.Encode(), nil)
-		if err != nil {
-			yield(audit.Entry{}, err)
-			return
-		}
-		defer answer.Close()
-		lines := json.NewDecoder(answer)
-		for {
-			var e audit.Entry
-			err := lines.Decode(&e)
-			if errors.Is(err, io.EOF) {
-				return
-			}
-			if err != nil {
-				err = fmt.Errorf("follow events: %w", err)
-			}
-			if !yield(e, err) || err != nil {
-				return
-			}
-		}
-	}
 }
 
 func (c *Client) get(ctx context.Context, what string, into any) error {

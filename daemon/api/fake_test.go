@@ -18,7 +18,7 @@ type fake struct {
 	*audit.Log
 	err    error
 	panics bool
-	subs   chan *audit.Subscription
+	subs   chan struct{} // has one for each that follows
 	asked  string
 }
 
@@ -60,10 +60,10 @@ func (f *fake) Reload(context.Context) (Outcome, error) {
 
 func (f *fake) Connections(context.Context) (Connections, error) { return Connections{}, f.err }
 
-func (f *fake) Follow(ctx context.Context, _ bool, buffer int) *audit.Subscription {
-	s := f.Subscribe(ctx, buffer)
+func (f *fake) Follow(context.Context, bool) *audit.Subscription {
+	s := f.Subscribe()
 	if f.subs != nil {
-		f.subs <- s
+		f.subs <- struct{}{}
 	}
 	return s
 }

@@ -64,12 +64,12 @@ func serve(ctx context.Context, l net.Listener, s *server) error {
 }
 
 type server struct {
-	ctx       context.Context // of Serve
-	backend   Backend
-	log       *slog.Logger
-	gate      gate
-	bodyTime  time.Duration
-	followers atomic.Int32
+	ctx      context.Context // of Serve
+	backend  Backend
+	log      *slog.Logger
+	gate     gate
+	bodyTime time.Duration
+	streams  atomic.Int32
 }
 
 type peerKey struct{}
@@ -107,7 +107,11 @@ func (s *server) admit(next http.Handler) http.Handler {
 func (s *server) contain(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
-			if v := recover(); v != nil {
+			switch v := recover(); v {
+			case nil:
+			case http.ErrAbortHandler:
+				panic(v) // net/http breaks off the answer
+			default:
 				s.log.Error("control socket: panic", "panic", fmt.Sprint(v), "path", r.URL.Path, "stack", string(debug.Stack()))
 				newProblem(http.StatusInternalServerError, "pfwd made a mistake in answering; its log has the details").write(w)
 			}

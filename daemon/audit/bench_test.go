@@ -1,8 +1,10 @@
 package audit
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"sync"
 	"testing"
 	"time"
 )
@@ -23,6 +25,51 @@ func BenchmarkAppendToFile(b *testing.B) {
 		b.Errorf("%d dropped", d)
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "entries/s")
+}
+
+// What an entry costs the log path while others look on.
+func BenchmarkAppend(b *testing.B) {
+	for _, readers := range []int{0, 1, 100} {
+		for _, slow := range []bool{false, true} {
+			if slow && readers == 0 {
+				continue
+			}
+			name := fmt.Sprintf("%d subscribers", readers)
+			if slow {
+				name += " that do not read"
+			}
+			b.Run(name, func(b *testing.B) { benchmarkAppend(b, readers, slow) })
+		}
+	}
+}
+
+func benchmarkAppend(b *testing.B, readers int, slow bool) {
+	o := newSetup(b).options()
+	o.Sinks.File = ""
+	l := start(b, o)
+	ctx, cancel := context.WithCancel(b.Context())
+	var wait sync.WaitGroup
+	for range readers {
+		s := l.Subscribe()
+		wait.Go(func() {
+			defer s.Close()
+			if slow {
+				<-ctx.Done()
+				return
+			}
+			for into, err := make([]*Entry, 512), error(nil); err == nil; {
+				_, _, err = s.Next(ctx, into)
+			}
+		})
+	}
+	e := telnet()
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Append(e)
+	}
+	cancel()
+	wait.Wait()
+	l.stop()
 }
 
 func BenchmarkOpen(b *testing.B) {

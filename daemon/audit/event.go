@@ -29,6 +29,9 @@ var eventNames = [...]string{
 	Panic: "panic", Suppressed: "suppressed", Lost: "lost",
 }
 
+// EventTypes lists them all.
+var EventTypes = []EventType{Drop, Allow, Ban, Unban, Alert, Cut, Reload, Tamper, Panic, Suppressed, Lost}
+
 func (t EventType) valid() bool { return t > 0 && int(t) < len(eventNames) }
 
 // String is the name as in event_type.

@@ -55,8 +55,9 @@ type Log struct {
 	closing bool       // Append takes nothing any more
 	sealed  bool       // no sequence number is given out any more
 	ring    ring
-	subs    map[*Subscription]struct{}
+	feed    feed
 	counts  counts
+	path    string // of the file that entries go to, "" for none
 }
 
 // Open reads where the sequence stands and opens the file. A file or a state directory that cannot be written is no error, as the
@@ -71,13 +72,14 @@ func Open(o Options) (*Log, error) {
 	}
 	l := &Log{
 		log: o.Log, seqFile: seqFile, seq: last, store: newFileStore(openFile),
-		stop: make(chan struct{}), subs: make(map[*Subscription]struct{}),
+		stop: make(chan struct{}),
 	}
 	l.file = newSink(l, "file", l.store, fileQueue)
 	l.file.written.seq = last // nothing of this process is written yet, and Replay goes on from there
 	l.journal = newSink(l, "journal", newJournalStore(), journalQueue)
 	l.journal.on = o.Sinks.Journal
 	l.file.on = o.Sinks.File != ""
+	l.path = o.Sinks.File
 	if l.file.on {
 		l.store.next.Store(&o.Sinks)
 		if err := l.store.probe(o.Sinks.File); err != nil {
@@ -108,9 +110,7 @@ func (l *Log) Append(e Entry) {
 	l.ring.add(&e)
 	l.file.push(&e)
 	l.journal.push(&e)
-	for s := range l.subs {
-		s.push(&e)
-	}
+	l.feed.add(&e)
 }
 
 // nextSeq is called with mu held.
@@ -147,9 +147,7 @@ func (l *Log) Run(ctx context.Context) error {
 	l.mu.Lock()
 	l.sealed = true
 	last := l.seq
-	for s := range l.subs {
-		l.unsubscribe(s)
-	}
+	l.feed.end()
 	unwritten := []*loss{l.file.unwritten(), l.journal.unwritten()}
 	l.mu.Unlock()
 	for _, u := range unwritten {
@@ -183,6 +181,7 @@ func (l *Log) Reconfigure(o SinkOptions) error {
 	}
 	l.mu.Lock()
 	l.file.on = o.File != ""
+	l.path = o.File
 	l.journal.on = o.Journal
 	l.mu.Unlock()
 	l.file.rouse()

@@ -304,41 +304,6 @@ func TestManyGoroutinesMayAppend(t *testing.T) {
 	}
 }
 
-func TestSubscribersGetWhatIsAppended(t *testing.T) {
-	l := start(t, newSetup(t).options())
-	ctx, cancel := context.WithCancel(t.Context())
-	leaving, slow, staying := l.Subscribe(ctx, 10), l.Subscribe(t.Context(), 2), l.Subscribe(t.Context(), 10)
-	for range 5 {
-		l.Append(drop("a"))
-	}
-	if e := <-leaving.C; e.Seq != 1 || e.PFW.Rule != "a" || e.Timestamp.IsZero() {
-		t.Errorf("first entry %+v", e)
-	}
-	cancel()
-	var rest []Entry
-	for e := range leaving.C { // ends, as the subscriber's context has
-		rest = append(rest, e)
-	}
-	if seqs(rest) != "2 3 4 5" {
-		t.Errorf("after leaving, %s could be received", seqs(rest))
-	}
-	if slow.Dropped() != 3 || staying.Dropped() != 0 {
-		t.Errorf("dropped %d and %d, want 3 and 0", slow.Dropped(), staying.Dropped())
-	}
-	l.Append(drop("b"))
-	l.stop()
-	var all []Entry
-	for e := range staying.C { // ends, as the log has
-		all = append(all, e)
-	}
-	if seqs(all) != "1 2 3 4 5 6" {
-		t.Errorf("received %s", seqs(all))
-	}
-	if _, open := <-l.Subscribe(t.Context(), 1).C; open {
-		t.Error("a subscription to a log that has ended is open")
-	}
-}
-
 func TestRecentHasTheNewestOldestFirst(t *testing.T) {
 	l := start(t, newSetup(t).options())
 	if n := len(l.Recent(10)); n != 0 {

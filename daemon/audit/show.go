@@ -11,7 +11,5 @@ func (l *Log) Show(e Entry) {
 	e.Timestamp = e.Timestamp.UTC()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for s := range l.subs {
-		s.push(&e)
-	}
+	l.feed.add(&e)
 }

@@ -161,8 +161,14 @@ func (s *sink) take(last bool) (entries []*Entry, tell time.Duration) {
 	if len(s.losses) > 0 && !s.log.sealed {
 		tell = lossTime - now.Sub(s.told)
 		if last || tell <= 0 {
-			s.taken = append(s.taken, s.losses.entries(now, s.log.nextSeq)...)
+			lost := s.losses.entries(now, s.log.nextSeq)
+			s.taken = append(s.taken, lost...)
 			s.told = now
+			if s.ofRecord() { // who reads along has to know what it cannot look up later
+				for _, e := range lost {
+					s.log.feed.add(e)
+				}
+			}
 		}
 	}
 	if s.stats.Err != nil && s.on { // find out when it is over, also while nothing happens

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"pfw/config"
+	"pfw/daemon/api"
+	"pfw/daemon/audit"
+)
+
+// filterFlags are how monitor and log are told which events are wanted.
+type filterFlags []*filterFlag
+
+type filterFlag struct {
+	name, key string // on the command line, and in the API
+	usage     string
+	words     []string // that it takes, where these are few
+	values    []string
+}
+
+func newFilterFlags(cmd *cobra.Command) filterFlags {
+	all := filterFlags{
+		{name: "rule", key: "rule", usage: "that the rule `NAME` decided; default where none matched"},
+		{name: "src", key: "src", usage: "from an `ADDRESS`, a prefix or a range"},
+		{name: "dest", key: "dest", usage: "to an `ADDRESS`, a prefix or a range"},
+		{name: "port", key: "port", usage: "from or to a `PORT`, a range or a service"},
+		{name: "direction", key: "direction", words: api.Directions, usage: "of a `DIRECTION`: " + strings.Join(api.Directions, ", ")},
+		{name: "action", key: "action", words: api.Actions, usage: "with an `ACTION`: " + strings.Join(api.Actions, ", ")},
+		{name: "proto", key: "proto", usage: "of a `PROTOCOL`, by name or number"},
+		{name: "event", key: "event_type", words: api.EventTypes, usage: "of a `TYPE`: " + strings.Join(api.EventTypes, ", ")},
+	}
+	for _, f := range all {
+		cmd.Flags().StringArrayVar(&f.values, f.name, nil, f.usage)
+		if len(f.words) > 0 {
+			// It fails for a flag that is not there or has one already.
+			if err := cmd.RegisterFlagCompletionFunc(f.name, cobra.FixedCompletions(f.words, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+				panic(err)
+			}
+		}
+	}
+	return all
+}
+
+const filterHelp = `Each filter may be repeated, or its values joined by commas: an event is shown that has one of them, for every filter that is
+given. An event that lacks what is asked for, as a reload has no address, is not shown then.`
+
+// read gives the filter that the flags make.
+func (flags filterFlags) read() (audit.Filter, error) {
+	values := url.Values{}
+	for _, f := range flags {
+		values[f.key] = f.values
+	}
+	filter, err := api.ParseFilter(values)
+	var wrong *api.FilterError
+	var value *config.ValueError
+	if errors.As(err, &wrong) && errors.As(err, &value) {
+		for _, f := range flags {
+			if f.key == wrong.Key {
+				return filter, &usageError{"--" + f.name + ": " + value.Message, value.Hint}
+			}
+		}
+	}
+	return filter, err
+}
