@@ -28,7 +28,7 @@ func (d *Daemon) Status(ctx context.Context) (api.Status, error) {
 		Rules: f.rules(), Default: api.NewDefault(f.policy.Defaults()),
 		Packets: api.Packets{Allowed: allowed, Blocked: blocked},
 		Events:  api.Events{Logged: stats.Logged, Suppressed: stats.Suppressed, Lost: stats.Lost},
-		Faults:  d.faults.list(), Notices: d.faults.notices(), Trying: d.trying(),
+		Faults:  d.faults.list(), Notices: d.faults.notices(), Trying: d.trying(), Panic: d.panicking(),
 	}
 	for _, l := range f.lists {
 		s.Lists = append(s.Lists, api.ListSize{Name: l.Name, Entries: l.Entries})
@@ -44,7 +44,8 @@ func (d *Daemon) Rules(ctx context.Context, always bool) (api.Rules, error) {
 		return api.Rules{}, fmt.Errorf("read counters: %w", err)
 	}
 	d.accounts.read(time.Now(), readings(counts))
-	out := api.NewRules(f.policy, always)
+	enforced := d.enforced(f.policy)
+	out := api.NewRules(enforced, always)
 	for i := range out.Rules {
 		r := &out.Rules[i]
 		c := counts.Rules[policy.Name(r.Name)]
@@ -61,7 +62,7 @@ func (d *Daemon) Rules(ctx context.Context, always bool) (api.Rules, error) {
 			i++
 		}
 	}
-	for i, a := range policy.AlwaysInForce[:len(out.Always)] {
+	for i, a := range enforced.Always()[:len(out.Always)] {
 		out.Always[i].Packets, out.Always[i].Bytes = counts.Always[a].Packets, counts.Always[a].Bytes
 	}
 	return out, nil
@@ -75,7 +76,7 @@ func (d *Daemon) Check(_ context.Context, text string) (api.Check, error) {
 
 // Explain judges a packet by the policy in force.
 func (d *Daemon) Explain(_ context.Context, packet string) (api.Explain, error) {
-	return api.ExplainPacket(d.force.Load().policy, packet, config.Disk(), time.Now())
+	return api.ExplainPacket(d.enforced(d.force.Load().policy), packet, config.Disk(), time.Now())
 }
 
 // Show gives the ruleset in force.

@@ -21,18 +21,26 @@ func (d *Daemon) keepDates() error {
 			continue
 		case <-wait:
 		}
-		failed = !d.endTrialInTime()
+		tried, panicked := d.endTrialInTime(), d.endPanicInTime()
+		failed = !tried || !panicked
 	}
 }
 
 // untilDate fires when the next time may be up; never where there is none.
 func (d *Daemon) untilDate() <-chan time.Time {
-	t := d.trial.Load()
-	if t == nil {
+	now := d.now()
+	// Timers stand still while the machine sleeps, so they are not waited for for long.
+	wait, any := clockTime, false
+	if t := d.trial.Load(); t != nil {
+		wait, any = min(wait, t.Term.left(now)), true
+	}
+	if a := d.alarm.Load(); a != nil && a.Term != nil {
+		wait, any = min(wait, a.Term.left(now)), true
+	}
+	if !any {
 		return nil
 	}
-	// Timers stand still while the machine sleeps, so they are not waited for for long.
-	return time.After(max(0, min(t.Term.left(d.now()), clockTime)))
+	return time.After(max(0, wait))
 }
 
 // endTrialInTime goes back from a trial whose time is up; false where that is to be tried again.

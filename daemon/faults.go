@@ -36,6 +36,8 @@ const (
 	// unsavedPolicy, unsavedAccounts: the state directory cannot be written.
 	unsavedPolicy
 	unsavedAccounts
+	// unsavedPanic: whether everything is blocked would be another matter after a restart.
+	unsavedPanic
 	// fileSink, journalSink: entries cannot be written there.
 	fileSink
 	journalSink

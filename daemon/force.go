@@ -90,7 +90,7 @@ func (d *Daemon) sinks(s config.Sinks) error {
 func (d *Daemon) put(ctx context.Context, l *loaded) error {
 	now := time.Now()
 	p := l.config.Policy
-	ruleset := enforce.Compile(p, enforce.Options{Now: now})
+	ruleset := d.compile(p, now)
 	// The readers come first, so that no packet which the new policy logs is missed.
 	opened, err := d.readers.open(p)
 	if err != nil {

@@ -65,6 +65,8 @@ type Daemon struct {
 	// ends it in time.
 	trial atomic.Pointer[trial]
 	dated chan struct{}
+	// alarm is there while everything is blocked.
+	alarm atomic.Pointer[alarm]
 
 	group  *errgroup.Group
 	work   context.Context // of every task but the readers and the log
@@ -137,6 +139,7 @@ func (d *Daemon) start(ctx context.Context, first *loaded, began time.Time) erro
 	if err != nil {
 		return err
 	}
+	d.resumeAlarm()
 	found, err := d.takeover(ctx, first.config.Sinks.File)
 	if err == nil {
 		err = d.putFirst(ctx, first, found)

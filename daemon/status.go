@@ -14,7 +14,7 @@ func (d *Daemon) statusText() string {
 	if f == nil {
 		return "no policy in force"
 	}
-	text := d.whileTrying() + f.text() + "; since " + f.since.Format("2006-01-02 15:04:05")
+	text := d.duringPanic() + d.whileTrying() + f.text() + "; since " + f.since.Format("2006-01-02 15:04:05")
 	list := d.faults.list()
 	for i, x := range list {
 		if i == 0 {
@@ -39,6 +39,18 @@ func (d *Daemon) whileTrying() string {
 	return "on trial until " + t.Until.Format(time.TimeOnly) + " (" + wayOutOfTrial + "): "
 }
 
+// duringPanic leads the text while everything is blocked.
+func (d *Daemon) duringPanic() string {
+	s := d.panicking()
+	switch {
+	case s == nil:
+		return ""
+	case s.Until == nil:
+		return "PANIC: everything but loopback is blocked (" + wayOutOfPanic + "); the policy: "
+	}
+	return "PANIC until " + s.Until.Format(time.DateTime) + ": everything but loopback is blocked (" + wayOutOfPanic + "); the policy: "
+}
+
 // text is the policy in few words: "12 rules in force, inbound block, outbound allow".
 func (f *force) text() string {
 	defaults := f.policy.Defaults()
@@ -57,6 +69,8 @@ func (d *Daemon) status() { d.notified(d.notify.Status(d.statusText())) }
 
 func (d *Daemon) state() api.State {
 	switch {
+	case d.alarm.Load() != nil:
+		return api.Panic
 	case d.trial.Load() != nil:
 		return api.Trying
 	case len(d.faults.list()) > 0:

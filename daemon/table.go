@@ -3,8 +3,6 @@ package daemon
 import (
 	"context"
 	"time"
-
-	"pfw/enforce"
 )
 
 const (
@@ -82,7 +80,7 @@ func (d *Daemon) restore(ctx context.Context) error {
 // again compiles the policy in force for the present time and applies it. change is held.
 func (d *Daemon) again(ctx context.Context, now time.Time) error {
 	f := *d.force.Load()
-	f.ruleset, f.compiled = enforce.Compile(f.policy, enforce.Options{Now: now}), now
+	f.ruleset, f.compiled = d.compile(f.policy, now), now
 	if err := d.apply(ctx, f.policy, f.ruleset, now); err != nil {
 		return err
 	}

@@ -47,6 +47,9 @@ func (d *Daemon) Try(ctx context.Context, who api.Caller, ask api.Trial) (api.Ou
 		if err := d.changeable(); err != nil {
 			return nil, err
 		}
+		if d.alarm.Load() != nil {
+			return nil, api.NewProblem(http.StatusConflict, "everything is blocked, so nothing can be tried", wayOutOfPanic)
+		}
 		l, err := loadFile(d.o.Config, config.Options{Now: time.Now(), Text: &ask.Text, Control: true})
 		if err != nil {
 			return nil, err

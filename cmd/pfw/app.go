@@ -82,7 +82,7 @@ func (a *app) root() *cobra.Command {
 	flags.StringVar(&a.socket, "socket", socketFromEnvironment(), "`PATH` of the daemon's control socket")
 	flags.BoolVar(&a.json, "json", false, "print what the daemon answers, as JSON")
 	root.AddCommand(a.status(), a.rules(), a.connections(), a.check(), a.show(), a.explain(), a.reload(), a.monitor())
-	root.AddCommand(a.try(), a.confirm(), a.revert())
+	root.AddCommand(a.try(), a.confirm(), a.revert(), a.panic())
 	root.AddCommand(a.log())
 	for _, c := range root.Commands() {
 		c.DisableFlagsInUseLine = true

@@ -67,10 +67,14 @@ func TestStatus(t *testing.T) {
 	for i := range open.Lists {
 		open.Lists[i] = api.ListSize{Name: "many", Entries: i}
 	}
+	trying, until := fine, at("22:34:57")
+	trying.State, trying.Trying = api.Trying, &api.TryingStatus{File: fine.File, Until: until}
+	panicking, end := fine, at("23:00:00")
+	panicking.State, panicking.Panic = api.Panic, &api.PanicStatus{Since: at("21:30:00"), Until: &end}
 	for _, c := range []struct {
 		name string
 		v    api.Status
-	}{{"status-ok", fine}, {"status-degraded", degraded}, {"status-open", open}} {
+	}{{"status-trying", trying}, {"status-panic", panicking}, {"status-ok", fine}, {"status-degraded", degraded}, {"status-open", open}} {
 		golden(t, c.name, func(s *screen) { s.status(c.v, at("22:34:15").Time) })
 	}
 }

@@ -35,7 +35,18 @@ func (a *app) status() *cobra.Command {
 
 func (s *screen) status(v api.Status, now time.Time) {
 	head := headline(v)
-	s.printf("%s %s since %s (%s)\n\n", styled{head.style, "●"}, styled{bold, head.text}, moment(v.Since), lasting(now.Sub(v.Since.Time)))
+	since := v.Since
+	if v.Panic != nil {
+		since = v.Panic.Since
+	}
+	s.printf("%s %s since %s (%s)\n\n", styled{head.style, "●"}, styled{bold, head.text}, moment(since), lasting(now.Sub(since.Time)))
+	if p := v.Panic; p != nil {
+		until := ""
+		if p.Until != nil {
+			until = fmt.Sprintf(", until %s (%s left)", moment(*p.Until), remaining(p.Until.Sub(now)))
+		}
+		s.printf("%s     since %s%s: pfw panic off returns to the policy\n", styled{red, "panic"}, moment(p.Since), until)
+	}
 	if t := v.Trying; t != nil {
 		s.printf("%s     until %s (%s left): pfw confirm keeps it, pfw revert goes back\n", styled{yellow, "trial"},
 			moment(t.Until), remaining(t.Until.Sub(now)))

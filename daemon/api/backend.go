@@ -27,6 +27,7 @@ type Backend interface {
 	// Reload ends with ctx only where Serve does: a client that goes away leaves no reload half done.
 	Reload(ctx context.Context) (Outcome, error)
 	Trials
+	Alarms
 	Feed
 }
 

@@ -70,7 +70,7 @@ func NewRules(p *policy.Policy, always bool) Rules {
 		}
 	}
 	if always {
-		for _, a := range policy.AlwaysInForce {
+		for _, a := range p.Always() {
 			out.Always = append(out.Always, AlwaysInForce{Name: a.String(), Text: a.Text()})
 		}
 	}

@@ -65,6 +65,7 @@ var routes = map[string]map[string]handler{
 	"/v1/try":         {http.MethodPost: try},
 	"/v1/confirm":     {http.MethodPost: confirm},
 	"/v1/revert":      {http.MethodPost: revert},
+	"/v1/panic":       {http.MethodPost: panicSwitch},
 }
 
 func status(s *server, w http.ResponseWriter, r *http.Request) error {

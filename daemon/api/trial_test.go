@@ -24,7 +24,11 @@ func (f *fake) Confirm(context.Context) (Outcome, error) { return f.said("confir
 
 func (f *fake) Revert(context.Context) (Outcome, error) { return f.said("revert") }
 
-func TestTrials(t *testing.T) {
+func (f *fake) Panic(_ context.Context, who Caller, a Alarm) (Outcome, error) {
+	return f.said("panic on=%t for %s force=%t by %v", a.On, a.For, a.Force, who)
+}
+
+func TestTrialsAndAlarms(t *testing.T) {
 	f := &fake{}
 	path := start(t, f, newGate())
 	c := NewClient(path)
@@ -36,6 +40,9 @@ func TestTrials(t *testing.T) {
 		{func() (Outcome, error) { return c.Try(t.Context(), Trial{"[log]\n", 90 * time.Second, true}) }, `try "[log]\n" for 1m30s force=true ` + me},
 		{func() (Outcome, error) { return c.Confirm(t.Context()) }, "confirm"},
 		{func() (Outcome, error) { return c.Revert(t.Context()) }, "revert"},
+		{func() (Outcome, error) { return c.Panic(t.Context(), Alarm{On: true, For: 5 * time.Minute}) }, "panic on=true for 5m0s force=false " + me},
+		{func() (Outcome, error) { return c.Panic(t.Context(), Alarm{On: true, Force: true}) }, "panic on=true for 0s force=true " + me},
+		{func() (Outcome, error) { return c.Panic(t.Context(), Alarm{}) }, "panic on=false for 0s force=false " + me},
 	} {
 		v, err := x.ask()
 		if err != nil || v.Generation != 8 || f.asked != x.want {
@@ -52,6 +59,9 @@ func TestTrials(t *testing.T) {
 		{"/v1/try", `{"text":"","for":"60s","file":"/etc/shadow"}`, `unknown field "file"`},
 		{"/v1/confirm", `{"text":""}`, `unknown field "text"`},
 		{"/v1/revert", `[]`, `cannot unmarshal`},
+		{"/v1/panic", `{}`, `"on" is missing`},
+		{"/v1/panic", `{"on":true,"for":"0s"}`, `"0s" is no duration`},
+		{"/v1/panic", `{"on":false,"for":"5m"}`, `goes with "on": true`},
 	} {
 		status, _, text := raw(t, path, "POST", x.target, x.body)
 		if status != http.StatusBadRequest || !strings.Contains(strings.ReplaceAll(text, `\"`, `"`), x.detail) {

@@ -29,8 +29,9 @@ type Status struct {
 	Faults     []Fault    `json:"faults"`
 	// Notices are what a person should know of too, and what may stay as it is: the state is ok with them.
 	Notices []Fault `json:"notices"`
-	// Trying is there while a policy is on trial.
+	// Trying is there while a policy is on trial, Panic while everything is blocked.
 	Trying *TryingStatus `json:"trying,omitempty"`
+	Panic  *PanicStatus  `json:"panic,omitempty"`
 }
 
 // Default is what becomes of what no rule matches, in the words of firewall.toml.
