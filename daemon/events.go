@@ -14,6 +14,8 @@ type events struct {
 	d     *Daemon
 	tags  map[string]tagged
 	users *users
+	// owners finds who sent what goes out.
+	owners *owners
 	// strangers is set once a message came that pfw's table did not log.
 	strangers bool
 }
@@ -29,7 +31,7 @@ type tagged struct {
 const tagsKept = 8192
 
 func (d *Daemon) newEvents() *events {
-	return &events{d: d, tags: map[string]tagged{}, users: newUsers()}
+	return &events{d: d, tags: map[string]tagged{}, users: newUsers(), owners: newOwners(d.log)}
 }
 
 // logged writes the entry of one packet.
@@ -45,6 +47,8 @@ func (ev *events) logged(m *nflog.Message) {
 	e := entryOf(t.tag, m)
 	if e.PFW.UID.Known {
 		e.PFW.User = ev.users.name(e.PFW.UID.V)
+		o := ev.owners.of(m)
+		e.PFW.PID, e.PFW.Exe, e.PFW.Unit = o.pid, o.exe, o.unit
 	}
 	if !t.tag.Written {
 		ev.d.audit.Show(e)

@@ -75,7 +75,11 @@ func (r *readers) openLocked(p *policy.Policy) (opened []uint16, err error) {
 		}
 		r.groups[group] = reader
 		opened = append(opened, group)
-		r.d.group.Go(func() error { return reader.Run(r.reading, r.d.newEvents().logged) })
+		events := r.d.newEvents()
+		r.d.group.Go(func() error {
+			defer events.owners.close()
+			return reader.Run(r.reading, events.logged)
+		})
 	}
 	return opened, nil
 }
@@ -189,7 +193,7 @@ func (r *readers) alive(ctx context.Context) error {
 	return nil
 }
 
-// batch is how long the kernel may hold a message before it hands it over with others: nflog.Open asks for 100 ms.
+// batch is more than the kernel may hold a message before it hands it over with others: nflog.Open asks for 10 ms.
 const batch = 150 * time.Millisecond
 
 // caughtUp tells whether every message of packets that were logged batch or longer ago has been received. A reader

@@ -62,6 +62,7 @@ log = true
 // books is a host whose log is audited under bursts from a neighbour.
 type books struct {
 	t        *testing.T
+	local    *hosts.Host
 	daemon   *hosts.Daemon
 	injector *hosts.Injector
 	sent     int
@@ -69,13 +70,14 @@ type books struct {
 	logged   map[string]uint64 // entries, by rule
 	told     map[string]uint64 // suppressed and lost, by rule; "" where it is not known
 	kinds    map[string]uint64 // all of it, by event_type
+	named    uint64            // entries that name a process
 	last     uint64            // seq
 }
 
 func open(t *testing.T, config string) *books {
 	t.Helper()
 	local, remote := hosts.Pair(t)
-	b := &books{t: t, logged: map[string]uint64{}, told: map[string]uint64{}, kinds: map[string]uint64{}}
+	b := &books{t: t, local: local, logged: map[string]uint64{}, told: map[string]uint64{}, kinds: map[string]uint64{}}
 	b.daemon = hosts.Run(t, local, config)
 	mac, err := local.Hardware("eth0")
 	b.must(err)
@@ -146,6 +148,9 @@ func (b *books) read() {
 		case "drop", "allow":
 			b.logged[e.PFW.Rule]++
 			b.kinds[e.EventType]++
+			if e.PFW.PID != 0 {
+				b.named++
+			}
 		case "suppressed", "lost":
 			b.told[e.PFW.Rule] += e.PFW.Count
 			b.kinds[e.EventType] += e.PFW.Count

@@ -37,6 +37,9 @@ type Entry struct {
 		Severity   string  `json:"severity"`
 		UID        *uint32 `json:"uid"`
 		User       string  `json:"user"`
+		PID        int     `json:"pid"`
+		Exe        string  `json:"exe"`
+		Unit       string  `json:"unit"`
 		Count      uint64  `json:"count"`
 		Generation uint64  `json:"generation"`
 	} `json:"pfw"`

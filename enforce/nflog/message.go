@@ -59,13 +59,16 @@ type Message struct {
 	// (Forward, Output). Empty where there is none, or where the interface is gone by now.
 	InIface, OutIface string
 
+	// OutIndex is the number of OutIface, 0 where the packet does not leave.
+	OutIndex uint32
+
 	// UID and GID are the owner of the local socket, valid if known: for packets that a local socket sent, and where the kernel
 	// has found the receiving socket by then. They are ids of the reader's user namespace.
 	UID, GID           uint32
 	UIDKnown, GIDKnown bool
 
 	// Timestamp is when the packet arrived, by the kernel's clock; where the kernel gives none, as for outgoing packets, when the
-	// message was read: up to 100 ms later.
+	// message was read: up to 10 ms later.
 	Timestamp time.Time
 
 	// Packet is zero, and PacketError says why, where the kernel's copy could not be decoded.

@@ -91,6 +91,7 @@ func (r *Reader) deliver(record *record, f func(*Message)) {
 		Hook:      record.hook,
 		InIface:   r.interfaces.name(record.in, now),
 		OutIface:  r.interfaces.name(record.out, now),
+		OutIndex:  record.out,
 		UID:       record.uid.id,
 		UIDKnown:  record.uid.known,
 		GID:       record.gid.id,

@@ -219,7 +219,7 @@ func TestNothingIsMissedAfterOpen(t *testing.T) {
 	nft(t, logOutgoing)
 	r := mustOpen(t)
 	datagrams(t, 7000, 1000)
-	time.Sleep(200 * time.Millisecond) // the kernel's queue of 100 ms is out
+	time.Sleep(200 * time.Millisecond) // the kernel's queue of 10 ms is out
 	start(t, r, func(*Message) {})
 	eventually(t, "1000 messages", func() bool { return r.Received() >= 1000 })
 	if r.Received() != 1000 || r.Lost() != 0 {

@@ -35,11 +35,12 @@ type socket struct {
 	overruns atomic.Uint64
 }
 
-// The library wants the timeout in hundredths of a second. 64 messages or 100 ms, whichever comes first, share one datagram.
+// The library wants the timeout in hundredths of a second. 64 messages or 10 ms, whichever comes first, share one datagram:
+// whoever asks who sent a packet must ask while the sender is there.
 const (
 	copyRange      = 128 // bytes of each packet: IPv6, some extension headers, and the start of the quoted packet
 	queueThreshold = 64
-	queueTimeout   = 10
+	queueTimeout   = 1
 )
 
 // openSocket binds the group. readBuffer is the socket's receive buffer in bytes.
