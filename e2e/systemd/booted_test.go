@@ -55,6 +55,7 @@ func TestBooted(t *testing.T) {
 				{"runs as pfw with few capabilities", (*booted).leastPrivilege},
 				{"who may ask", (*booted).whoMayAsk},
 				{"blocked packet in the journal", (*booted).blockedPacket},
+				{"who sent what is blocked", (*booted).whoSent},
 				{"reload", (*booted).reload},
 				{"reload of a bad file", (*booted).badReload},
 				{"restart without a gap", (*booted).restart},

@@ -238,6 +238,9 @@ func (b *booted) lockedOut() {
 	b.run("systemctl", "start", "pfwd")
 	b.said("could not log in again from="+remoteIP, "--priority=warning", "--boot")
 	b.has(b.run("pfw", "status"), remoteIP)
+	if c := b.connection("test-sshd.service"); !strings.HasSuffix(c.Exe, "/sshd") {
+		b.t.Errorf("pfw connections says %+v", c)
+	}
 	if err := session.Close(); err != nil {
 		b.t.Error(err)
 	}
