@@ -119,13 +119,11 @@ func (r *Reacher) Of(l Listener) Reach {
 		f.InInterface = Known(l.Interface)
 	}
 	var out Reach
-	a, met := f.always()
-	if met != no {
+	if a, met := r.p.always(&f); met != no {
 		r.add(&out, l.Family, Turnout{Verdict: a.Verdict(), By: a.String()})
-	}
-	if met == yes {
-		out.Extent = Anywhere
-		return out
+		if met == yes {
+			return out.whole()
+		}
 	}
 	left := r.all[l.Family]
 	for _, rule := range r.p.rules {
@@ -148,15 +146,20 @@ func (r *Reacher) Of(l Listener) Reach {
 		v, _ := r.p.Default(In)
 		r.add(&out, l.Family, Turnout{Verdict: v, By: "default"})
 	}
+	return out.whole()
+}
+
+// whole draws the sum.
+func (r Reach) whole() Reach {
 	switch {
-	case len(out.Openings) == 0:
-		out.Extent = Nowhere
-	case len(out.Refusals) == 0:
-		out.Extent = Anywhere
+	case len(r.Openings) == 0:
+		r.Extent = Nowhere
+	case len(r.Refusals) == 0:
+		r.Extent = Anywhere
 	default:
-		out.Extent = Some
+		r.Extent = Some
 	}
-	return out
+	return r
 }
 
 func (r *Reacher) add(to *Reach, f Family, t Turnout) {

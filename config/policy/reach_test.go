@@ -105,10 +105,25 @@ func TestDHCPReachesItsClient(t *testing.T) {
 	}
 }
 
+func TestInPanicNobodyIsReached(t *testing.T) {
+	p := must(t, Defaults{Inbound: Allow, Outbound: Allow}).InPanic()
+	if got := p.Reacher(time.Now()).Of(listener(IPv4, UDP, 68, "192.0.2.10/32")).text(); got != "nowhere: ; panic" {
+		t.Error(got)
+	}
+	l := listener(IPv4, TCP, 22, "192.0.2.10/32")
+	l.Interface = "lo"
+	if got := p.Reacher(time.Now()).Of(l).text(); got != "anywhere: loopback; " {
+		t.Error(got)
+	}
+}
+
 // What Reach says holds for every packet that Decide is asked about.
 func TestReachIsWhatDecideSays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, _ := drawPolicy(t)
+		if rapid.IntRange(0, 9).Draw(t, "panic") == 0 {
+			p = p.InPanic()
+		}
 		r := p.Reacher(worldTime)
 		for range 5 {
 			f := drawFlow(t)
