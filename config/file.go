@@ -16,7 +16,8 @@ type file struct {
 	name     string
 	text     []byte
 	root     *table
-	ends     []int // offsets of line feeds
+	headers  []header // in order
+	ends     []int    // offsets of line feeds
 	problems []Problem
 	warnings []Problem
 	counted  counted

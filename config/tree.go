@@ -116,8 +116,15 @@ func (b *builder) build() (*table, error) {
 	return b.root, b.parser.Error()
 }
 
+// header is a [name] or [[name]] line.
+type header struct {
+	path  []string
+	array bool
+}
+
 // header opens the table of a [name] or [[name]] line.
 func (b *builder) header(node *unstable.Node, array bool) {
+	b.f.headers = append(b.f.headers, header{path(node), array})
 	keys := node.Key()
 	t := b.root
 	for keys.Next() {
@@ -165,15 +172,20 @@ func (b *builder) header(node *unstable.Node, array bool) {
 	b.current = t
 }
 
-func (b *builder) name(node *unstable.Node) string {
-	var parts []string
+// path gives the parts of a key.
+func path(node *unstable.Node) (parts []string) {
 	for keys := node.Key(); keys.Next(); {
 		parts = append(parts, string(keys.Node().Data))
 	}
+	return parts
+}
+
+func (b *builder) name(node *unstable.Node) string {
+	name := printable(strings.Join(path(node), "."))
 	if node.Kind == unstable.ArrayTable {
-		return "[[" + printable(strings.Join(parts, ".")) + "]]"
+		return "[[" + name + "]]"
 	}
-	return "[" + printable(strings.Join(parts, ".")) + "]"
+	return "[" + name + "]"
 }
 
 // set puts a key = value line into a table.

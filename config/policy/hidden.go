@@ -31,9 +31,32 @@ func (p *Policy) hidden() []Problem {
 	return out
 }
 
+// Hider finds the first rule that takes all that a later one asks for, so that this one never decides; nil where there is
+// none. twin says that the two do the same to the same packets.
+func (p *Policy) Hider(n Name) (by *Rule, twin bool) {
+	r := p.byName[n]
+	if r == nil || r.Disabled {
+		return nil, false
+	}
+	for _, e := range p.rules {
+		if e == r {
+			break
+		}
+		if !e.Disabled && takesAll(e, r, new(int)) {
+			return e, twins(e, r)
+		}
+	}
+	return nil, false
+}
+
+// twins tells whether the later of two rules, which the earlier one hides, does the same.
+func twins(earlier, later *Rule) bool {
+	return earlier.Action == later.Action && takesAll(later, earlier, new(int))
+}
+
 // hides says that rule by hides rule r, which is the one at i.
 func hides(by, r *Rule, i int) Problem {
-	if r.Action == by.Action && takesAll(r, by, new(int)) {
+	if twins(by, r) {
 		return Problem{Rule: i, Message: fmt.Sprintf("rule %s is a duplicate of rule %s", r.Name, by.Name), Hint: "remove one of them"}
 	}
 	return Problem{Rule: i,

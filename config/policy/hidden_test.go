@@ -111,7 +111,7 @@ func drawWide(t *rapid.T, i int) Rule {
 
 func TestHiddenIsWhatThePlainWayFinds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := &Policy{defaults: Defaults{Inbound: Block, Outbound: Allow, Forward: ForwardBy(Block)}}
+		p := &Policy{defaults: Defaults{Inbound: Block, Outbound: Allow, Forward: ForwardBy(Block)}, byName: map[Name]*Rule{}}
 		for i := range rapid.IntRange(0, 12).Draw(t, "rules") {
 			r := drawWide(t, i)
 			if i > 0 && rapid.IntRange(0, 3).Draw(t, "again") == 0 {
@@ -123,6 +123,16 @@ func TestHiddenIsWhatThePlainWayFinds(t *testing.T) {
 			}
 			r.settle()
 			p.rules = append(p.rules, &r)
+			p.byName[r.Name] = &r
+		}
+		var one []Problem
+		for i, r := range p.rules {
+			if by, _ := p.Hider(r.Name); by != nil {
+				one = append(one, hides(by, r, i))
+			}
+		}
+		if d := cmp.Diff(one, p.hidden()); d != "" {
+			t.Fatalf("one at a time and all at once: %s", d)
 		}
 		if d := cmp.Diff(plainHidden(p.rules), p.hidden()); d != "" {
 			for _, r := range p.rules {
