@@ -12,6 +12,8 @@ import (
 type RuleFile struct {
 	Path string
 	Text string
+	// Unread is why there is no text; nil where there is.
+	Unread error
 }
 
 // Place is where a rule goes: before or after another of the file. The zero Place is the end of the rules for a new rule,
@@ -51,6 +53,9 @@ type document struct {
 
 // open takes a text apart.
 func (r RuleFile) open() (*document, error) {
+	if r.Unread != nil {
+		return nil, &EditError{NotEditable, fmt.Sprintf("%s cannot be read: %s", r.Path, printable(r.Unread.Error())), ""}
+	}
 	const mark = "\ufeff"
 	text, marked := strings.CutPrefix(r.Text, mark)
 	f := parse(r.Path, []byte(text))
@@ -114,7 +119,7 @@ func (r RuleFile) Put(name, text string, at Place) (string, error) {
 		return "", err
 	}
 	if rule.table != nil && rule.table.name() != name {
-		return "", &EditError{NotOneRule, fmt.Sprintf("the name of the rule in the text is %q, not %q", rule.table.name(), name), ""}
+		return "", &EditError{NotOneRule, fmt.Sprintf("the name of the rule in the text is %q, not %q", rule.table.name(), name), "a rule is renamed by hand, or deleted and added anew"}
 	}
 	return d.put(name, rule, at)
 }
@@ -136,7 +141,7 @@ func (d *document) put(name string, rule *snippet, at Place) (string, error) {
 			rule.lead = string(d.text[lead.start:lead.end])
 		}
 		var err error
-		if base, err = (RuleFile{d.name, string(d.without(d.blocks[i]))}).open(); err != nil {
+		if base, err = (RuleFile{Path: d.name, Text: d.without(d.blocks[i])}).open(); err != nil {
 			return "", err
 		}
 	}
@@ -209,7 +214,7 @@ func (d *document) names() []string {
 
 // verified gives the new text once it was read again, and found to say the same but for the rule.
 func (d *document) verified(text, name string, as func(after *document) bool) (string, error) {
-	after, err := RuleFile{d.name, text}.open()
+	after, err := RuleFile{Path: d.name, Text: text}.open()
 	if err == nil && sameTable(d.root, after.root, "rule") && sameRules(d.file, after.file, name) && as(after) {
 		return d.bom + text, nil
 	}

@@ -9,15 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func fileOf(text string) RuleFile { return RuleFile{rootFile, text} }
-
-func edited(t testing.TB, text string, err error) string {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
-}
+func fileOf(text string) RuleFile { return RuleFile{Path: rootFile, Text: text} }
 
 const shortRule = "[[rule]]\nname = \"new\"\naction = \"block\"\ndirection = \"in\"\n"
 

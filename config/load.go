@@ -3,10 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"pfw/config/policy"
@@ -27,7 +24,7 @@ func Load(path string, o Options) (*Config, error) {
 	l := &loader{
 		path: path, now: o.Now, text: o.Text, control: o.Control,
 		src: recorder{o.Source, kept}, taken: map[string]taken{},
-		beneath: []string{filepath.Dir(clean(path)), "/var/lib/pfw", "/usr/share"},
+		beneath: readFrom(path),
 	}
 	l.guesses = &guesses{left: mostGuesses}
 	l.names = &names{src: l.src, guesses: l.guesses}
@@ -77,17 +74,11 @@ func (l *loader) files() error {
 		return err
 	}
 	l.read = append(l.read, parse(l.path, text))
-	dir := filepath.Join(filepath.Dir(l.path), "firewall.d")
-	entries, err := l.src.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("read %s: %w", dir, err)
+	paths, err := moreFiles(l.path, l.src)
+	if err != nil {
+		return err
 	}
-	slices.Sort(entries)
-	for _, name := range entries {
-		if !strings.HasSuffix(name, ".toml") || strings.HasPrefix(name, ".") {
-			continue
-		}
-		path := filepath.Join(dir, name)
+	for _, path := range paths {
 		text, err := l.src.ReadBeneath(path, l.beneath)
 		if err != nil {
 			f := &file{name: path}

@@ -53,6 +53,19 @@ func (n *names) service(name string) service {
 	return n.services[name]
 }
 
+// ServicePort finds the port of a service by its name, in any of some protocols; without protocols, in TCP and UDP.
+func ServicePort(service string, protocols []string, src Source) (port uint16, ok bool) {
+	n := &names{src: src}
+	var of []policy.Protocol
+	for _, word := range protocols {
+		if p, w := parseProtocol(word); w == nil {
+			of = append(of, p)
+		}
+	}
+	p, w := n.ports(service, of)
+	return p.First, w == nil && p.First == p.Last
+}
+
 func (n *names) serviceNames() []string {
 	n.service("")
 	return slices.Collect(maps.Keys(n.services))

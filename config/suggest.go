@@ -78,6 +78,14 @@ func swapped(a, b string) bool {
 	return i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
 }
 
+// DidYouMean is a hint that names the candidate that somebody who wrote word most likely meant, "" where none is close.
+func DidYouMean(word string, candidates []string) string {
+	if near := nearest(word, candidates); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return ""
+}
+
 // suggest is a hint for a word that is none of the candidates.
 func suggest(word string, candidates []string) string {
 	const few = 10

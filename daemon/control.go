@@ -84,12 +84,3 @@ func (d *Daemon) Show(context.Context) (api.Show, error) {
 	f := d.force.Load()
 	return api.NewShow(f.policy, f.lists, f.ruleset.String()), nil
 }
-
-// Config reads firewall.toml as it is now.
-func (d *Daemon) Config(context.Context) (api.File, error) {
-	text, err := config.Disk().ReadFile(d.o.Config)
-	if err != nil {
-		return api.File{}, fmt.Errorf("read rule file: %w", err)
-	}
-	return api.File{File: d.o.Config, Text: string(text)}, nil
-}

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// install makes text the rule file at path, in one step, and keeps what was there as path~. Mode and group stay, as far as
-// pfwd may give them; a link stays a link. Where the file says so already, nothing is done, so that path~ goes on to be
+// install makes text the rule file at path, in one step, and keeps what was there as path~. Mode, owner and group stay, as
+// far as pfwd may give them; a link stays a link. Where the file says so already, nothing is done, so that path~ goes on to be
 // of before.
 func install(path string, text []byte) error {
 	real, err := filepath.EvalSymlinks(path)
@@ -20,7 +20,7 @@ func install(path string, text []byte) error {
 	if err != nil {
 		return fmt.Errorf("install rule file: %w", err)
 	}
-	like := likeness{mode: 0o660, gid: -1}
+	like := likeness{mode: 0o660, uid: -1, gid: -1}
 	old, err := os.ReadFile(real)
 	switch {
 	case err == nil && string(old) == string(text):
@@ -41,10 +41,26 @@ func install(path string, text []byte) error {
 	return nil
 }
 
+// putBack gives a rule file the text that it had before install, and leaves path~ as it is: the same.
+func putBack(path string, text []byte) error {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return fmt.Errorf("put rule file back: %w", err)
+	}
+	like, err := likenessOf(real)
+	if err == nil {
+		err = like.write(real, text)
+	}
+	if err != nil {
+		return fmt.Errorf("put rule file back: %w", err)
+	}
+	return nil
+}
+
 // likeness is what a file that takes the place of another has of it.
 type likeness struct {
-	mode fs.FileMode
-	gid  int // -1: the directory's, or pfwd's own
+	mode     fs.FileMode
+	uid, gid int // -1: pfwd's own, and the directory's or pfwd's own
 }
 
 func likenessOf(path string) (likeness, error) {
@@ -52,7 +68,8 @@ func likenessOf(path string) (likeness, error) {
 	if err != nil {
 		return likeness{}, err
 	}
-	return likeness{info.Mode().Perm(), int(info.Sys().(*syscall.Stat_t).Gid)}, nil
+	of := info.Sys().(*syscall.Stat_t)
+	return likeness{info.Mode().Perm(), int(of.Uid), int(of.Gid)}, nil
 }
 
 // write replaces a file so that a crash leaves the old one or the new one, whole. Members of group pfw may write to the
@@ -63,10 +80,12 @@ func (l likeness) write(path string, text []byte) error {
 		return err
 	}
 	_, err = f.Write(text)
-	if err == nil && l.gid >= 0 {
-		// A group that pfwd is not in is not pfwd's to give.
-		if err = f.Chown(-1, l.gid); errors.Is(err, fs.ErrPermission) {
-			err = nil
+	// Only root gives a file to somebody else, and a group that pfwd is not in is not pfwd's to give.
+	for _, uid := range []int{l.uid, -1} {
+		if chown := f.Chown(uid, l.gid); chown == nil {
+			break
+		} else if !errors.Is(chown, fs.ErrPermission) {
+			err = errors.Join(err, chown)
 		}
 	}
 	err = errors.Join(err, f.Chmod(l.mode), f.Sync(), f.Close())

@@ -84,6 +84,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(a.status(), a.rules(), a.connections(), a.check(), a.show(), a.explain(), a.reload(), a.monitor())
 	root.AddCommand(a.try(), a.confirm(), a.revert(), a.panic())
 	root.AddCommand(a.log())
+	root.AddCommand(a.edits()...)
 	for _, c := range root.Commands() {
 		c.DisableFlagsInUseLine = true
 	}

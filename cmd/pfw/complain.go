@@ -63,6 +63,7 @@ func (a *app) judge(err error) (code int, hint string) {
 	var request *api.RequestError
 	var problem *api.Problem
 	var bad *config.Errors
+	var edit *config.EditError
 	switch {
 	case errors.As(err, &usage):
 		return exitUsage, usage.hint
@@ -74,6 +75,8 @@ func (a *app) judge(err error) (code int, hint string) {
 		return exitUnreachable, goneHint
 	case errors.As(err, &bad):
 		return invalid(bad.ExpectationOnly()), ""
+	case errors.As(err, &edit):
+		return exitFailed, edit.Hint
 	case errors.As(err, &problem):
 		switch {
 		case problem.Type == api.InvalidFile:
@@ -104,7 +107,8 @@ func invalid(expectationOnly bool) int {
 func (a *app) problem(err error) {
 	var answered *api.Problem
 	var bad *config.Errors
-	if !errors.As(err, &answered) && !errors.As(err, &bad) {
+	var edit *config.EditError
+	if !errors.As(err, &answered) && !errors.As(err, &bad) && !errors.As(err, &edit) {
 		return
 	}
 	if err := a.answer(api.ProblemOf(err)); err != nil {

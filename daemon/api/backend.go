@@ -8,6 +8,7 @@ import (
 
 // Backend is the daemon, as the handler sees it. Its methods are called by many goroutines at once. An error is one of
 //   - *config.Errors: a file is not valid (422; the client's error is a *Problem with the same list)
+//   - *config.EditError: a rule file cannot be edited so (404, 400 or 409)
 //   - *RequestError: the request is at fault (400)
 //   - *Problem: see NewProblem
 //   - any other: the daemon could not do it (500)
@@ -22,12 +23,13 @@ type Backend interface {
 	Explain(ctx context.Context, packet string) (Explain, error)
 	// Show is the ruleset in force. See NewShow.
 	Show(ctx context.Context) (Show, error)
-	// Config reads firewall.toml as it is now.
+	// Config reads the rule files as they are now.
 	Config(ctx context.Context) (File, error)
 	// Reload ends with ctx only where Serve does: a client that goes away leaves no reload half done.
 	Reload(ctx context.Context) (Outcome, error)
 	Trials
 	Alarms
+	Edits
 	Feed
 }
 

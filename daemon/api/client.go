@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -49,9 +50,11 @@ func (c *Client) Show(ctx context.Context) (v Show, err error) {
 	return v, c.get(ctx, "show", &v)
 }
 
-// Config asks for firewall.toml as the daemon reads it.
+// Config asks for the rule files as the daemon reads them.
 func (c *Client) Config(ctx context.Context) (v File, err error) {
-	return v, c.get(ctx, "config", &v)
+	header, err := c.exchange(ctx, http.MethodGet, "config", nil, nil, &v)
+	v.ETag = header.Get("ETag")
+	return v, err
 }
 
 // Check asks the daemon to judge a text as if it were its firewall.toml.
@@ -82,30 +85,46 @@ func (c *Client) post(ctx context.Context, what string, request, into any) error
 }
 
 func (c *Client) decode(ctx context.Context, method, what string, request []byte, into any) error {
-	answer, err := c.ask(ctx, method, what, request)
-	if err != nil {
-		return err
-	}
-	defer answer.Close()
-	if err := json.NewDecoder(answer).Decode(into); err != nil {
-		return fmt.Errorf("read answer of pfwd: %w", err)
-	}
-	return nil
+	_, err := c.exchange(ctx, method, what, nil, request, into)
+	return err
 }
 
-// ask gives the body of an answer, which the caller closes; an answer other than 200 is a *Problem.
+// exchange decodes an answer, and gives its header.
+func (c *Client) exchange(ctx context.Context, method, what string, header http.Header, request []byte, into any) (http.Header, error) {
+	answer, err := c.send(ctx, method, what, header, request)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	if err := json.NewDecoder(answer.Body).Decode(into); err != nil {
+		return nil, fmt.Errorf("read answer of pfwd: %w", err)
+	}
+	return answer.Header, nil
+}
+
+// ask gives the body of an answer, which the caller closes.
 func (c *Client) ask(ctx context.Context, method, what string, request []byte) (io.ReadCloser, error) {
+	answer, err := c.send(ctx, method, what, nil, request)
+	if err != nil {
+		return nil, err
+	}
+	return answer.Body, nil
+}
+
+// send gives an answer, whose body the caller closes; one other than 200 is a *Problem.
+func (c *Client) send(ctx context.Context, method, what string, header http.Header, request []byte) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, method, "http://pfw/v1/"+what, bytes.NewReader(request))
 	if err != nil {
 		return nil, fmt.Errorf("ask pfwd: %w", err)
 	}
+	maps.Copy(r.Header, header)
 	r.Header.Set("Content-Type", "application/json")
 	answer, err := c.http.Do(r)
 	if err != nil {
 		return nil, unreachable(err)
 	}
 	if answer.StatusCode == http.StatusOK {
-		return answer.Body, nil
+		return answer, nil
 	}
 	defer answer.Body.Close()
 	p := newProblem(answer.StatusCode, "pfwd answers "+answer.Status)

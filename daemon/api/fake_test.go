@@ -51,7 +51,7 @@ func (f *fake) Show(context.Context) (Show, error) {
 }
 
 func (f *fake) Config(context.Context) (File, error) {
-	return File{"/etc/pfw/firewall.toml", "[default]\n"}, f.err
+	return File{File: "/etc/pfw/firewall.toml", Text: "[default]\n", ETag: `"7"`}, f.err
 }
 
 func (f *fake) Reload(context.Context) (Outcome, error) {

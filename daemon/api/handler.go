@@ -2,8 +2,6 @@ package api
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -66,6 +64,7 @@ var routes = map[string]map[string]handler{
 	"/v1/confirm":     {http.MethodPost: confirm},
 	"/v1/revert":      {http.MethodPost: revert},
 	"/v1/panic":       {http.MethodPost: panicSwitch},
+	"/v1/rules/*":     {http.MethodPut: putRule, http.MethodDelete: deleteRule},
 }
 
 func status(s *server, w http.ResponseWriter, r *http.Request) error {
@@ -93,17 +92,16 @@ func show(s *server, w http.ResponseWriter, r *http.Request) error {
 	return answer(w, v, err)
 }
 
-// file answers firewall.toml with an ETag, which a change of the file is to name.
+// file answers the rule files with an ETag, which a change of one of them is to name.
 func file(s *server, w http.ResponseWriter, r *http.Request) error {
 	if _, err := query(r); err != nil {
 		return err
 	}
 	v, err := s.backend.Config(r.Context())
 	if err == nil {
-		sum := sha256.Sum256([]byte(v.Text))
-		w.Header().Set("ETag", `"`+hex.EncodeToString(sum[:16])+`"`)
+		w.Header().Set("ETag", v.ETag)
 	}
-	return answer(w, v, err)
+	return answer(w, v.whole(), err)
 }
 
 func check(s *server, w http.ResponseWriter, r *http.Request) error {

@@ -46,7 +46,7 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/v1/rules?all=1", "", `{"rules":[{"name":"ssh","action":"","direction":"","enabled":false,"text":"","packets":3,"bytes":0,"file":"","line":0}],"default":[],` +
 			`"always":[{"name":"loopback","text":"","packets":0,"bytes":0}]}`},
 		{"GET", "/v1/show", "", `{"shape":"1 rule","nft":"table inet pfw"}`},
-		{"GET", "/v1/config", "", `{"file":"/etc/pfw/firewall.toml","text":"[default]\n"}`},
+		{"GET", "/v1/config", "", `{"file":"/etc/pfw/firewall.toml","text":"[default]\n","more":[]}`},
 		{"POST", "/v1/check", `{"text":""}`, `{"file":"","valid":true,"errors":[],"warnings":[],"expectations":[]}`},
 		{"POST", "/v1/explain", `{"packet":"in tcp 1.2.3.4 -> :22"}`, `{"packet":"in tcp 1.2.3.4 -> :22","verdict":"allow","rule":"","reason":"","steps":[]}`},
 		{"POST", "/v1/reload", ``, `{"generation":8,"state":"ok","warnings":[]}`},

@@ -50,6 +50,7 @@ func ProblemOf(err error) *Problem {
 	var problem *Problem
 	var bad *config.Errors
 	var request *RequestError
+	var edit *config.EditError
 	switch {
 	case errors.As(err, &problem):
 		return problem
@@ -58,6 +59,8 @@ func ProblemOf(err error) *Problem {
 			Type: InvalidFile, Title: "The file is not valid", Status: http.StatusUnprocessableEntity,
 			Detail: bad.Error(), Errors: bad.Problems, Expectations: bad.Expectations,
 		}
+	case errors.As(err, &edit):
+		return NewProblem(editStatus[edit.Reason], edit.Message, edit.Hint)
 	case errors.As(err, &request):
 		return newProblem(http.StatusBadRequest, err.Error())
 	case errors.Is(err, context.Canceled):

@@ -147,6 +147,10 @@ type Show struct {
 type File struct {
 	File string `json:"file"`
 	Text string `json:"text"`
+	// More are the files of firewall.d, in the order in which they count.
+	More []RuleFile `json:"more"`
+	// ETag tells the texts of all files apart from others. It is a header on the wire.
+	ETag string `json:"-"`
 }
 
 // Outcome is what a change of the policy led to.
