@@ -16,6 +16,9 @@ type Applied struct {
 	Generation uint64
 	// Retired holds the last reading of the counters that are gone with their rules.
 	Retired Counters
+	// Emptied says that a set which is filled meanwhile is new, as at the first Apply or where another deleted it: nobody is
+	// banned in it.
+	Emptied bool
 }
 
 // Apply puts the ruleset in force in place of the last, in one transaction; sets that are new are loaded before, as the
@@ -41,6 +44,7 @@ func (t *Table) Apply(ctx context.Context, r Ruleset) (Applied, error) {
 		wanted[s.name] = true
 	}
 	maps.DeleteFunc(names, func(contents, _ string) bool { return !wanted[contents] })
+	emptied := r.empties(t.last)
 	if err := t.swap(ctx, r, names); err != nil {
 		return Applied{}, errors.Join(fmt.Errorf("swap rules: %w", err), t.unload(loaded), t.record())
 	}
@@ -56,7 +60,7 @@ func (t *Table) Apply(ctx context.Context, r Ruleset) (Applied, error) {
 		// In force is in force: a full disk must not keep a firewall from starting.
 		t.log.Warn("the ruleset is in force, but not recorded; the next process will find it changed", "error", err)
 	}
-	return Applied{Generation: uint64(t.last.Generation), Retired: retired}, nil
+	return Applied{Generation: uint64(t.last.Generation), Retired: retired, Emptied: emptied}, nil
 }
 
 // refresh sees to it that the table is there and that it is known what is in it.

@@ -102,22 +102,26 @@ type element struct {
 }
 
 func (e *elements) add(x element) {
-	e.list = appendNest(e.list, unix.NFTA_LIST_ELEM, func(a []byte) []byte {
+	e.list = appendElement(e.list, x)
+	if len(e.list) > maxElementBytes {
+		e.flush()
+	}
+}
+
+func appendElement(list []byte, x element) []byte {
+	return appendNest(list, unix.NFTA_LIST_ELEM, func(a []byte) []byte {
 		if x.end {
 			a = appendNumber(a, unix.NFTA_SET_ELEM_FLAGS, unix.NFT_SET_ELEM_INTERVAL_END)
 		}
 		a = appendNest(a, unix.NFTA_SET_ELEM_KEY, func(a []byte) []byte { return appendAttribute(a, unix.NFTA_DATA_VALUE, x.key) })
 		if x.timeout > 0 {
-			a = appendNumber64(a, unix.NFTA_SET_ELEM_TIMEOUT, uint64(x.timeout.Milliseconds()))
+			a = appendNumber64(a, unix.NFTA_SET_ELEM_TIMEOUT, max(1, uint64(x.timeout.Milliseconds())))
 		}
 		if len(x.userData) > 0 {
 			a = appendAttribute(a, unix.NFTA_SET_ELEM_USERDATA, x.userData)
 		}
 		return a
 	})
-	if len(e.list) > maxElementBytes {
-		e.flush()
-	}
 }
 
 // addSpan appends a run of values. An interval set holds where it begins, and the value after its last as an end; one

@@ -67,7 +67,7 @@ func (c *chain) base() string {
 // readRules reads the rules of all chains as bytes: the nftables package would leave out what it does not know.
 func (s *socket) readRules(got *snapshot) error {
 	hashes := map[string]hash.Hash{}
-	err := s.dump(unix.NFT_MSG_GETRULE, func(attributes []byte) error {
+	err := s.dump(unix.NFT_MSG_GETRULE, inTable(), func(attributes []byte) error {
 		var chain string
 		var handle uint64
 		var body [][]byte

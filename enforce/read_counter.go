@@ -17,7 +17,7 @@ type object struct {
 
 // readCounters reads the counters, and which other objects there are.
 func (s *socket) readCounters(got *snapshot) error {
-	return s.dump(unix.NFT_MSG_GETOBJ, func(attributes []byte) error {
+	return s.dump(unix.NFT_MSG_GETOBJ, inTable(), func(attributes []byte) error {
 		var o object
 		var data []byte
 		ad, err := netlink.NewAttributeDecoder(attributes)

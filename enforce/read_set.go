@@ -16,7 +16,7 @@ import (
 
 // readSets does not leave it to the nftables package, which gives up at a set of a type that it does not know.
 func (s *socket) readSets(got *snapshot, counts func(set string) int) error {
-	err := s.dump(unix.NFT_MSG_GETSET, func(attributes []byte) error {
+	err := s.dump(unix.NFT_MSG_GETSET, inTable(), func(attributes []byte) error {
 		var name string
 		var magic, bytes, flags, size uint32
 		ad, err := netlink.NewAttributeDecoder(attributes)

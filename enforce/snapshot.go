@@ -133,12 +133,12 @@ func (s *socket) table() (*nftables.Table, error) {
 	return t, nil
 }
 
-// dump reads all objects of a kind in the table and gives their attributes. The error is errTorn at the end where the
-// ruleset changed meanwhile.
-func (s *socket) dump(kind int, each func(attributes []byte) error) error {
+// dump reads all objects of a kind and gives their attributes; of says of what, such as the table. The error is errTorn at
+// the end where the ruleset changed meanwhile.
+func (s *socket) dump(kind int, of []byte, each func(attributes []byte) error) error {
 	replies, err := s.nl.Execute(netlink.Message{
 		Header: netlink.Header{Type: netlink.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8 | kind), Flags: netlink.Request | netlink.Dump},
-		Data:   append([]byte{unix.NFPROTO_INET, unix.NFNETLINK_V0, 0, 0}, inTable()...),
+		Data:   append([]byte{unix.NFPROTO_INET, unix.NFNETLINK_V0, 0, 0}, of...),
 	})
 	if err != nil {
 		return err

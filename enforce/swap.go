@@ -87,9 +87,9 @@ func (t *Table) swapSets(b *batch, r Ruleset, names map[string]string) {
 	for _, name := range names {
 		stay[name] = true
 	}
-	for _, s := range r.sets {
-		if s.dynamic {
-			stay[s.name] = t.last.Sets[s.name].Shape == s.shape()
+	for i := range r.sets {
+		if s := &r.sets[i]; s.dynamic {
+			stay[s.name] = s.stays(t.last)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.last.Sets)) {
@@ -102,6 +102,14 @@ func (t *Table) swapSets(b *batch, r Ruleset, names map[string]string) {
 			b.addSet(s, s.name)
 		}
 	}
+}
+
+// stays tells whether a dynamic set goes on as it is in the kernel, with what it holds.
+func (s *set) stays(before *snapshot) bool { return before.Sets[s.name].Shape == s.shape() }
+
+// empties tells whether a swap makes a dynamic set anew.
+func (r *Ruleset) empties(before *snapshot) bool {
+	return slices.ContainsFunc(r.sets, func(s set) bool { return s.dynamic && !s.stays(before) })
 }
 
 // missing tells in what the kernel has not what it was given.
