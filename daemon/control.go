@@ -25,7 +25,7 @@ func (d *Daemon) Status(ctx context.Context) (api.Status, error) {
 	stats := d.audit.Stats()
 	s := api.Status{
 		State: d.state(), Since: api.Time{Time: f.since}, Generation: f.generation, File: d.o.Config, Version: d.o.Version,
-		Rules: f.rules(), Default: api.NewDefault(f.policy.Defaults()),
+		Rules: f.rules(), Default: api.NewDefault(f.policy.Defaults()), Bans: d.bans.count(time.Now()),
 		Packets: api.Packets{Allowed: allowed, Blocked: blocked},
 		Events:  api.Events{Logged: stats.Logged, Suppressed: stats.Suppressed, Lost: stats.Lost},
 		Faults:  d.faults.list(), Notices: d.faults.notices(), Trying: d.trying(), Panic: d.panicking(),
@@ -72,11 +72,6 @@ func (d *Daemon) Rules(ctx context.Context, always bool) (api.Rules, error) {
 func (d *Daemon) Check(_ context.Context, text string) (api.Check, error) {
 	c, err := config.Load(d.o.Config, config.Options{Now: time.Now(), Text: &text, Control: true})
 	return api.NewCheck(d.o.Config, c, err)
-}
-
-// Explain judges a packet by the policy in force.
-func (d *Daemon) Explain(_ context.Context, packet string) (api.Explain, error) {
-	return api.ExplainPacket(d.enforced(d.force.Load().policy), packet, config.Disk(), time.Now())
 }
 
 // Show gives the ruleset in force.

@@ -33,11 +33,16 @@ const (
 	unreverted
 	// unconfirmed: a trial was not confirmed in time. All is as before it, so it is a notice only.
 	unconfirmed
-	// unsavedPolicy, unsavedAccounts: the state directory cannot be written.
+	// bansFull: who is to be banned next is not.
+	bansFull
+	// unbanned: bans that were to go on are not in force.
+	unbanned
+	// unsavedPolicy, unsavedAccounts, unsavedBans: the state directory cannot be written.
 	unsavedPolicy
 	unsavedAccounts
 	// unsavedPanic: whether everything is blocked would be another matter after a restart.
 	unsavedPanic
+	unsavedBans
 	// fileSink, journalSink: entries cannot be written there.
 	fileSink
 	journalSink

@@ -134,9 +134,15 @@ func wake(task chan struct{}) {
 
 // apply puts a ruleset in force and moves the accounts with it.
 func (d *Daemon) apply(ctx context.Context, p *policy.Policy, r enforce.Ruleset, now time.Time) error {
+	// Nobody is to look who is banned between a set that is made anew and the bans that are put into it.
+	d.bans.change.Lock()
+	defer d.bans.change.Unlock()
 	applied, err := d.table.Apply(ctx, r)
 	if err != nil {
 		return fmt.Errorf("put the policy in force: %w", err)
+	}
+	if applied.Emptied {
+		d.bans.emptied(ctx)
 	}
 	d.accounts.inForce(now, p, readings(applied.Retired))
 	return nil

@@ -142,6 +142,7 @@ func (d *Daemon) putFirst(ctx context.Context, l *loaded, found bool) error {
 	if err := d.put(ctx, l); err != nil {
 		return err
 	}
+	d.bans.begin(ctx)
 	d.warnLockout(l.config.Policy)
 	if !found {
 		d.adopt(ctx, before)

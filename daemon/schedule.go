@@ -35,8 +35,7 @@ func (d *Daemon) keepSchedules() error {
 		case <-wait:
 		}
 		now := time.Now()
-		// Sub of two readings with a monotonic clock tells the time that passed; without, what the wall clock says.
-		set := (now.Round(0).Sub(looked.Round(0)) - now.Sub(looked)).Abs() > jump
+		set := clockSet(looked, now)
 		f := d.force.Load()
 		edge := len(f.policy.Edges(looked.Round(0), now.Round(0))) > 0
 		stale := now.Sub(f.compiled) >= horizon
@@ -60,6 +59,12 @@ func (d *Daemon) untilEdge(after time.Time) <-chan time.Time {
 		wait = min(wait, max(0, time.Until(edges[0]))+10*time.Millisecond)
 	}
 	return time.After(wait)
+}
+
+// clockSet tells whether the wall clock did not go on as time did between two looks at it: it was set, or the machine slept.
+func clockSet(before, now time.Time) bool {
+	// Sub of two readings with a monotonic clock tells the time that passed; without, what the wall clock says.
+	return (now.Round(0).Sub(before.Round(0)) - now.Sub(before)).Abs() > jump
 }
 
 func timed(p *policy.Policy) bool {

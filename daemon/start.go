@@ -48,6 +48,7 @@ type Daemon struct {
 	readers  *readers
 	faults   *faults
 	ledgers  *ledgers
+	bans     *bans
 
 	// change is held by whatever changes what is in force; stopping, once set, refuses further changes.
 	change   sync.Mutex
@@ -129,6 +130,7 @@ func open(ctx context.Context, o Options, boot string, first *loaded) (*Daemon, 
 	d.group, d.work = errgroup.WithContext(work)
 	d.ledgers = newLedgers(d)
 	d.readers = newReaders(d)
+	d.bans = newBans(d)
 	d.group.Go(func() error { return log.Run(d.readers.logging) })
 	return d, nil
 }
@@ -150,6 +152,7 @@ func (d *Daemon) start(ctx context.Context, first *loaded, began time.Time) erro
 	d.group.Go(func() error { return api.Serve(d.work, listener, d, d.log) })
 	d.group.Go(d.keepAccounts)
 	d.group.Go(d.keepTable)
+	d.group.Go(d.keepBans)
 	d.group.Go(d.keepSchedules)
 	d.group.Go(d.keepDates)
 	d.group.Go(d.feedWatchdog)

@@ -47,6 +47,7 @@ func (d *Daemon) stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	d.tick(ctx)
+	d.bans.end()
 	if reason == systemd.Stop {
 		if err := d.table.Remove(ctx); err != nil {
 			return err

@@ -4,12 +4,15 @@ import (
 	"context"
 	"math"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"pfw/config"
+	"pfw/config/policy"
 	"pfw/daemon/api"
 )
 
@@ -18,9 +21,10 @@ const packetHint = "pfw explain --help tells how a packet is written"
 func (a *app) explain() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
-		Use:   "explain PACKET... [--config FILE]",
+		Use:   "explain PACKET...|SEQ [--config FILE]",
 		Short: "What would happen to a packet, and why",
 		Long: `What would happen to the packet that opens a connection, which rule decides, and why the rules before it do not match.
+Where it would not pass, the command that allows it is printed, with the narrowest rule that does.
 
 A packet is written as in [[expect]], in one argument or as words:
 
@@ -28,12 +32,16 @@ A packet is written as in [[expect]], in one argument or as words:
             [on IFACE] [user NAME] [group NAME] [at TIME]
 
 "to" and "→" may stand for "->", which a shell takes for a redirection unless it is quoted. What is left out does not
-match a rule that asks for it, but for the source port and this machine's own address.`,
+match a rule that asks for it, but for the source port and this machine's own address.
+
+SEQ is the number of an entry of the log, its "seq": why this was dropped, and what would become of it now where that
+is something else.`,
 		Example: example("pfw explain in tcp 192.168.1.20 to :22",
-			"pfw explain --config firewall.toml out tcp to '[2001:db8::1]:25' user alice"),
+			"pfw explain --config firewall.toml out tcp to '[2001:db8::1]:25' user alice",
+			"pfw explain 4711"),
 		Args: words(1, math.MaxInt, "the packet"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			v, err := a.explanation(cmd.Context(), file, packet(args))
+			v, err := a.explanation(cmd.Context(), file, args)
 			if err != nil {
 				return err
 			}
@@ -45,17 +53,25 @@ match a rule that asks for it, but for the source port and this machine's own ad
 }
 
 // explanation is by a file, or where none is named by the policy in force.
-func (a *app) explanation(ctx context.Context, file, packet string) (api.Explain, error) {
-	if file == "" {
-		ctx, cancel := context.WithTimeout(ctx, askTime)
-		defer cancel()
-		return a.client().Explain(ctx, packet)
+func (a *app) explanation(ctx context.Context, file string, args []string) (api.Explain, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	// No packet is a number.
+	seq, err := strconv.ParseUint(args[0], 10, 64)
+	isSeq := err == nil && len(args) == 1
+	switch {
+	case isSeq && file != "":
+		return api.Explain{}, &usageError{"an entry of the log has no --config", "pfw explain " + args[0] + " asks the daemon that wrote it"}
+	case isSeq:
+		return a.client().ExplainEntry(ctx, seq)
+	case file == "":
+		return a.client().Explain(ctx, packet(args))
 	}
 	c, err := load(file)
 	if err != nil {
 		return api.Explain{}, err
 	}
-	return api.ExplainPacket(c.Policy, packet, config.Disk(), time.Now())
+	return api.ExplainPacket(c.Policy, packet(args), config.Disk(), time.Now(), nil)
 }
 
 var arrowWord = regexp.MustCompile(`(^|\s)to(\s|$)`)
@@ -70,21 +86,46 @@ func packet(args []string) string {
 }
 
 func (s *screen) explain(v api.Explain) {
+	if v.Entry != nil {
+		s.printf("%s  %s\n", styled{faint, moment(api.Time{Time: v.Entry.Timestamp})}, v.Entry.Message())
+	}
 	s.printf("%s  %s\n", styled{actionStyle(v.Verdict), strings.ToUpper(v.Verdict)}, v.Packet)
+	s.decision(v.Decision)
+	if v.Now != nil {
+		s.printf("now it would be %s: ", styled{actionStyle(v.Now.Verdict), strings.ToUpper(v.Now.Verdict)})
+		s.decision(*v.Now)
+	}
+	if len(v.Steps) > 0 {
+		s.printf("\n")
+		s.steps(v.Steps)
+	}
+	if v.Fix != "" {
+		s.printf("\nto let it pass:\n  %s\n", styled{bold, v.Fix})
+	}
+}
+
+func (s *screen) decision(d api.Decision) {
 	switch {
-	case v.File != "":
-		s.printf("%s (%s:%d)\n", v.Reason, v.File, v.Line)
-	case v.Rule == "default":
-		s.printf("%s\n", v.Reason)
+	case d.File != "":
+		s.printf("%s (%s:%d)\n", d.Reason, d.File, d.Line)
+	case slices.Contains(alwaysNames, d.Rule):
+		s.printf("always in force, before any rule: %s: %s\n", d.Rule, d.Reason)
 	default:
-		s.printf("always in force, before any rule: %s: %s\n", v.Rule, v.Reason)
+		s.printf("%s\n", d.Reason)
 	}
-	if len(v.Steps) == 0 {
-		return
+}
+
+// alwaysNames are what decides before any rule.
+var alwaysNames = func() (names []string) {
+	for _, a := range policy.InForceInPanic {
+		names = append(names, a.String())
 	}
-	s.printf("\n")
+	return names
+}()
+
+func (s *screen) steps(steps []api.Step) {
 	var rows [][]cell
-	for _, step := range v.Steps {
+	for _, step := range steps {
 		mark := cell{text: "no", style: faint}
 		if step.Matched {
 			mark = cell{text: "yes", style: green}

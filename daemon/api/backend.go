@@ -19,8 +19,6 @@ type Backend interface {
 	Connections(ctx context.Context) (Connections, error)
 	// Check judges a text as if it were firewall.toml; a text that is not valid is no error. See NewCheck.
 	Check(ctx context.Context, text string) (Check, error)
-	// Explain judges a packet by the policy in force. See ExplainPacket.
-	Explain(ctx context.Context, packet string) (Explain, error)
 	// Show is the ruleset in force. See NewShow.
 	Show(ctx context.Context) (Show, error)
 	// Config reads the rule files as they are now.
@@ -30,6 +28,8 @@ type Backend interface {
 	Trials
 	Alarms
 	Edits
+	Explainer
+	Banner
 	Feed
 }
 

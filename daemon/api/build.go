@@ -2,7 +2,6 @@ package api
 
 import (
 	"errors"
-	"time"
 
 	"pfw/config"
 	"pfw/config/policy"
@@ -19,35 +18,6 @@ func NewCheck(file string, c *config.Config, err error) (Check, error) {
 		return Check{File: file, Errors: bad.Problems, Expectations: bad.Expectations}.whole(), nil
 	}
 	return Check{}, err
-}
-
-// ExplainPacket tells what the policy does to a packet that somebody wrote down, at a time where the packet names
-// none. A packet that cannot be read is a *RequestError.
-func ExplainPacket(p *policy.Policy, packet string, source config.Source, now time.Time) (Explain, error) {
-	flow, err := config.ParsePacket(packet, source, now)
-	if err != nil {
-		return Explain{}, &RequestError{err}
-	}
-	e := NewExplain(p, flow)
-	if t, ok := flow.Time.Get(); ok && t.Equal(now) {
-		// Said back as it was asked.
-		flow.Time = policy.Field[time.Time]{}
-		e.Packet = config.FormatPacket(flow)
-	}
-	return e, nil
-}
-
-// NewExplain tells what the policy does to the packet that opens a connection, and why.
-func NewExplain(p *policy.Policy, flow policy.Flow) Explain {
-	d := p.Decide(flow)
-	e := Explain{Packet: config.FormatPacket(flow), Verdict: d.Verdict.String(), Rule: d.By, Reason: d.Reason, Steps: []Step{}}
-	if d.Rule != nil {
-		e.File, e.Line = d.Rule.Origin.File, d.Rule.Origin.Line
-	}
-	for _, s := range d.Steps {
-		e.Steps = append(e.Steps, Step{Rule: string(s.Rule.Name), Matched: s.Matched, Why: s.Why})
-	}
-	return e
 }
 
 // NewRules tells the rules of a policy, the defaults of the directions that are looked at and, where asked for, what is

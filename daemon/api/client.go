@@ -62,11 +62,6 @@ func (c *Client) Check(ctx context.Context, text string) (v Check, err error) {
 	return v, c.post(ctx, "check", checkRequest{&text}, &v)
 }
 
-// Explain asks what the policy in force does to a packet.
-func (c *Client) Explain(ctx context.Context, packet string) (v Explain, err error) {
-	return v, c.post(ctx, "explain", explainRequest{&packet}, &v)
-}
-
 // Reload asks for the rule file to be put in force, and waits for the outcome.
 func (c *Client) Reload(ctx context.Context) (v Outcome, err error) {
 	return v, c.post(ctx, "reload", struct{}{}, &v)

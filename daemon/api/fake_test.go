@@ -43,7 +43,11 @@ func (f *fake) Check(_ context.Context, text string) (Check, error) {
 }
 
 func (f *fake) Explain(_ context.Context, packet string) (Explain, error) {
-	return Explain{Packet: packet, Verdict: "allow"}, f.err
+	return Explain{Packet: packet, Decision: Decision{Verdict: "allow"}}, f.err
+}
+
+func (f *fake) ExplainEntry(_ context.Context, seq uint64) (Explain, error) {
+	return Explain{Packet: "in tcp -> :22", Entry: &audit.Entry{Seq: seq, EventType: audit.Drop}}, f.err
 }
 
 func (f *fake) Show(context.Context) (Show, error) {
@@ -59,6 +63,19 @@ func (f *fake) Reload(context.Context) (Outcome, error) {
 }
 
 func (f *fake) Connections(context.Context) (Connections, error) { return Connections{}, f.err }
+func (f *fake) Bans(context.Context) (Bans, error) {
+	since := time.Date(2026, 11, 21, 19, 22, 14, 0, time.UTC)
+	return Bans{[]Ban{{Address: "2001:db8::/64", Since: Time{since}, Until: &Time{since.Add(time.Hour)}, Reason: "by hand"}}}, f.err
+}
+
+func (f *fake) Ban(_ context.Context, ask BanRequest) (Bans, error) {
+	since := time.Date(2026, 11, 21, 19, 22, 14, 0, time.UTC)
+	return Bans{[]Ban{{Address: ask.Address, Since: Time{since}, Until: &Time{since.Add(ask.For)}, Reason: ask.Reason}}}, f.err
+}
+
+func (f *fake) Unban(_ context.Context, address string) (Bans, error) {
+	return Bans{[]Ban{{Address: address}}}, f.err
+}
 
 func (f *fake) Follow(context.Context, bool) *audit.Subscription {
 	s := f.Subscribe()

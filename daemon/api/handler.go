@@ -65,6 +65,8 @@ var routes = map[string]map[string]handler{
 	"/v1/revert":      {http.MethodPost: revert},
 	"/v1/panic":       {http.MethodPost: panicSwitch},
 	"/v1/rules/*":     {http.MethodPut: putRule, http.MethodDelete: deleteRule},
+	"/v1/bans":        {http.MethodGet: bans, http.MethodPost: ban},
+	"/v1/bans/*":      {http.MethodDelete: unban},
 }
 
 func status(s *server, w http.ResponseWriter, r *http.Request) error {
@@ -116,18 +118,6 @@ func check(s *server, w http.ResponseWriter, r *http.Request) error {
 	return answer(w, v.whole(), err)
 }
 
-func explain(s *server, w http.ResponseWriter, r *http.Request) error {
-	var ask explainRequest
-	if err := body(r, &ask); err != nil {
-		return err
-	}
-	if ask.Packet == nil {
-		return newProblem(http.StatusBadRequest, `"packet" is missing: "in tcp 192.0.2.7 -> :22", say`)
-	}
-	v, err := s.backend.Explain(r.Context(), *ask.Packet)
-	return answer(w, v.whole(), err)
-}
-
 func reload(s *server, w http.ResponseWriter, r *http.Request) error {
 	if err := body(r, &struct{}{}); err != nil {
 		return err
@@ -140,9 +130,6 @@ func reload(s *server, w http.ResponseWriter, r *http.Request) error {
 type (
 	checkRequest struct {
 		Text *string `json:"text"`
-	}
-	explainRequest struct {
-		Packet *string `json:"packet"`
 	}
 )
 

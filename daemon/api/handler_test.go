@@ -49,8 +49,14 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/v1/config", "", `{"file":"/etc/pfw/firewall.toml","text":"[default]\n","more":[]}`},
 		{"POST", "/v1/check", `{"text":""}`, `{"file":"","valid":true,"errors":[],"warnings":[],"expectations":[]}`},
 		{"POST", "/v1/explain", `{"packet":"in tcp 1.2.3.4 -> :22"}`, `{"packet":"in tcp 1.2.3.4 -> :22","verdict":"allow","rule":"","reason":"","steps":[]}`},
+		{"POST", "/v1/explain", `{"seq":12}`, `{"packet":"in tcp -> :22","verdict":"","rule":"","reason":"","steps":[],` +
+			`"entry":{"timestamp":"0001-01-01T00:00:00.000000+0000","seq":12,"event_type":"drop","pfw":{}}}`},
 		{"POST", "/v1/reload", ``, `{"generation":8,"state":"ok","warnings":[]}`},
 		{"POST", "/v1/reload", `{}`, `{"generation":8,"state":"ok","warnings":[]}`},
+		{"GET", "/v1/bans", "", `{"bans":[{"address":"2001:db8::/64","until":"2026-11-21T20:22:14.000000Z","since":"2026-11-21T19:22:14.000000Z","reason":"by hand"}]}`},
+		{"POST", "/v1/bans", `{"address":"192.0.2.7","for":"90s","reason":"\u001b[2J"}`,
+			`{"bans":[{"address":"192.0.2.7","until":"2026-11-21T19:23:44.000000Z","since":"2026-11-21T19:22:14.000000Z","reason":"\u001b[2J"}]}`},
+		{"DELETE", "/v1/bans/2001:db8::%2F64", "", `{"bans":[{"address":"2001:db8::/64","since":"0001-01-01T00:00:00.000000Z","reason":""}]}`},
 		{"GET", "/v1/events", "", ""},
 	} {
 		status, header, text := raw(t, path, c.method, c.target, c.body)
@@ -81,9 +87,21 @@ func TestRefusals(t *testing.T) {
 		{"POST", "/v1/check", `{"text":""} {}`, 400, "more than one"},
 		{"POST", "/v1/check", `{"text":7}`, 400, "cannot unmarshal number"},
 		{"POST", "/v1/check", `{"text":"` + strings.Repeat("x", maxBody) + `"}`, 413, "larger than 8 MiB"},
-		{"POST", "/v1/explain", `{"seq":12}`, 400, `unknown field "seq"`},
+		{"POST", "/v1/explain", `{}`, 400, `one of "packet" and "seq" is wanted`},
+		{"POST", "/v1/explain", `{"seq":12,"packet":"in tcp -> :22"}`, 400, `one of "packet" and "seq" is wanted`},
+		{"POST", "/v1/explain", `{"seq":-1}`, 400, "cannot unmarshal number -1"},
 		{"POST", "/v1/explain", `{`, 400, "unexpected EOF"},
 		{"POST", "/v1/reload?now=1", ``, 400, `takes no "now"`},
+		{"POST", "/v1/bans", `{"for":"1h"}`, 400, `"address" is missing`},
+		{"POST", "/v1/bans", `{"address":"192.0.2.7"}`, 400, `"for" is missing`},
+		{"POST", "/v1/bans", `{"address":"192.0.2.7","for":"0s"}`, 400, `for "0s": no duration of at least 1s`},
+		{"POST", "/v1/bans", `{"address":"192.0.2.7","for":"-1h"}`, 400, `for "-1h": no duration`},
+		{"POST", "/v1/bans", `{"address":"192.0.2.7","for":"2d"}`, 400, `for "2d": no duration`},
+		{"POST", "/v1/bans", `{"address":"192.0.2.7","for":"1h","reason":"` + strings.Repeat("x", 300) + `"}`, 400, "the reason has 300 bytes, and 256 is the most"},
+		{"POST", "/v1/bans", `{"address":"192.0.2.7","for":"1h","ever":true}`, 400, `unknown field "ever"`},
+		{"GET", "/v1/bans/192.0.2.7", "", 405, "takes DELETE, not GET"},
+		{"DELETE", "/v1/bans", "", 405, "takes GET, POST, not DELETE"},
+		{"DELETE", "/v1/bans/", "", 404, "there is no /v1/bans/"},
 	} {
 		status, header, text := raw(t, path, c.method, c.target, c.body)
 		if status != c.status || header.Get("Content-Type") != "application/problem+json" || !strings.Contains(text, strings.ReplaceAll(c.detail, `"`, `\"`)) {

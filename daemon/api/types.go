@@ -115,28 +115,6 @@ type Check struct {
 	Expectations []config.Expectation `json:"expectations"`
 }
 
-// Explain is what would happen to a packet, and why.
-type Explain struct {
-	Packet  string `json:"packet"`
-	Verdict string `json:"verdict"`
-	Rule    string `json:"rule"`
-	Reason  string `json:"reason"`
-	// File and Line are where the deciding rule stands; absent where no rule of a file decides.
-	File string `json:"file,omitempty"`
-	Line int    `json:"line,omitempty"`
-	// Steps are the rules that were asked, in order, the deciding one last.
-	Steps []Step `json:"steps"`
-	// Fix is a command that would let the packet pass.
-	Fix string `json:"fix,omitempty"`
-}
-
-// Step is one rule that was asked.
-type Step struct {
-	Rule    string `json:"rule"`
-	Matched bool   `json:"matched"`
-	Why     string `json:"why"`
-}
-
 // Show is the compiled ruleset: what it is made of, in lines that a person reads, and as a script that nft -f loads.
 type Show struct {
 	Shape string `json:"shape"`

@@ -24,11 +24,6 @@ func (c Check) whole() Check {
 	return c
 }
 
-func (e Explain) whole() Explain {
-	e.Steps = whole(e.Steps)
-	return e
-}
-
 func (o Outcome) whole() Outcome {
 	o.Warnings = whole(o.Warnings)
 	return o

@@ -20,6 +20,17 @@ func ProtoName(number uint8) string {
 	return strconv.Itoa(int(number))
 }
 
+// ProtoNumber reads what ProtoName gives.
+func ProtoNumber(name string) (number uint8, ok bool) {
+	for number, known := range protoNames {
+		if known == name {
+			return number, true
+		}
+	}
+	n, err := strconv.ParseUint(name, 10, 8)
+	return uint8(n), err == nil
+}
+
 // TCPFlags is the flags byte of a TCP header (RFC 9293, section 3.1).
 type TCPFlags uint8
 

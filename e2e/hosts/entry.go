@@ -41,6 +41,7 @@ type Entry struct {
 		Exe        string  `json:"exe"`
 		Unit       string  `json:"unit"`
 		Count      uint64  `json:"count"`
+		Until      string  `json:"until"`
 		Generation uint64  `json:"generation"`
 	} `json:"pfw"`
 

@@ -1,0 +1,162 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"sync"
+	"time"
+
+	"pfw/config/policy"
+	"pfw/daemon/audit"
+	"pfw/enforce"
+)
+
+// bans are who is banned. The kernel decides who is and for how long; here is kept what it does not know: since when and
+// why, and until when by the wall clock, over stops and reboots.
+type bans struct {
+	d    *Daemon
+	path string
+
+	// change is held by whatever changes who is banned, here or in the kernel, or compares the two. It is taken after
+	// Daemon.change, where both are.
+	change sync.Mutex
+	// ended says, under change, that the kernel's bans are left to a successor, or gone with the table.
+	ended bool
+	// empty says, under change, that the kernel's sets do not hold the bans yet.
+	empty bool
+	// looked is when the kernel was asked last and next when all of it is asked again; under change.
+	looked, next time.Time
+	// saved is the file as it was written last; under change.
+	saved []byte
+
+	mu  sync.Mutex
+	all map[netip.Prefix]ban
+}
+
+// ban is one remote's.
+type ban struct {
+	Since time.Time `json:"since"`
+	// Until is zero where the ban does not end by itself.
+	Until time.Time `json:"until,omitzero"`
+	// Rule is what banned, "" for a person.
+	Rule   string `json:"rule,omitempty"`
+	Reason string `json:"reason"`
+}
+
+// over tells whether the ban has ended by itself.
+func (b ban) over(now time.Time) bool { return !b.Until.IsZero() && !b.Until.After(now) }
+
+// left is how long the ban still lasts, as the kernel is told.
+func (b ban) left(now time.Time) time.Duration {
+	if b.Until.IsZero() {
+		return 0
+	}
+	return b.Until.Round(0).Sub(now.Round(0))
+}
+
+func (b *bans) get(remote netip.Prefix) (ban, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	x, ok := b.all[remote]
+	return x, ok
+}
+
+func (b *bans) put(remote netip.Prefix, x ban) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.all[remote] = x
+}
+
+// list gives a copy.
+func (b *bans) list() map[netip.Prefix]ban {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return maps.Clone(b.all)
+}
+
+// count is how many are banned.
+func (b *bans) count(now time.Time) (n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, x := range b.all {
+		if !x.over(now) {
+			n++
+		}
+	}
+	return n
+}
+
+// of finds the ban that a flow meets.
+func (b *bans) of(f *policy.Flow, now time.Time) (netip.Prefix, ban, bool) {
+	ends := []policy.Field[netip.Addr]{f.Remote()}
+	if f.Direction == policy.Forward {
+		ends = []policy.Field[netip.Addr]{f.Source, f.Destination}
+	}
+	for _, end := range ends {
+		if a, ok := end.Get(); ok {
+			remote := enforce.Remote(a)
+			if x, ok := b.get(remote); ok && !x.over(now) {
+				return remote, x, true
+			}
+		}
+	}
+	return netip.Prefix{}, ban{}, false
+}
+
+// begun tells of a ban.
+func (b *bans) begun(remote netip.Prefix, x ban) {
+	b.put(remote, x)
+	b.d.audit.Append(audit.Entry{EventType: audit.Ban, SrcIP: remote,
+		PFW: audit.PFW{Rule: x.Rule, Reason: x.Reason, Until: x.Until}})
+}
+
+// finished tells of the end of a ban.
+func (b *bans) finished(remote netip.Prefix, x ban, why string) {
+	b.mu.Lock()
+	delete(b.all, remote)
+	b.mu.Unlock()
+	b.d.audit.Append(audit.Entry{EventType: audit.Unban, SrcIP: remote,
+		PFW: audit.PFW{Rule: x.Rule, Reason: why + "; it was banned: " + x.Reason, Until: x.Until}})
+}
+
+// emptied puts all bans into sets that were made anew. change is held. Where that fails it is tried again.
+func (b *bans) emptied(ctx context.Context) {
+	b.empty = true
+	if err := b.refill(ctx); err != nil {
+		b.d.log.Error("bans not put in force; it is tried again", "error", err)
+	}
+}
+
+func (b *bans) refill(ctx context.Context) error {
+	now := time.Now()
+	var list []enforce.Ban
+	for remote, x := range b.list() {
+		if !x.over(now) {
+			list = append(list, enforce.Ban{Remote: remote, Left: x.left(now)})
+		}
+	}
+	err := b.d.table.Ban(ctx, list)
+	// There may be fewer in force than there were: what the kernel does not have is then told to have ended.
+	if err != nil && !b.full(err) {
+		b.d.faults.set(unbanned, fmt.Sprintf("%d bans are not in force: %v", len(list), err), "it is tried again every few seconds; the journal has what went before")
+		return err
+	}
+	b.empty = false
+	b.d.faults.clear(unbanned)
+	if len(list) > 0 {
+		b.d.log.Info("bans of before are in force", "bans", len(list))
+	}
+	return nil
+}
+
+// full tells, where err says so, that there is no room for more bans.
+func (b *bans) full(err error) bool {
+	if !errors.Is(err, enforce.ErrBansFull) {
+		return false
+	}
+	b.d.faults.set(bansFull, err.Error(), "pfw bans lists them; pfw unban makes room, or pfw block --both --remote bans a whole network")
+	return true
+}

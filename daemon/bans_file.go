@@ -1,0 +1,95 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"pfw/enforce"
+)
+
+// banFile is the bans in the state directory.
+type banFile struct {
+	Bans []savedBan `json:"bans"`
+}
+
+type savedBan struct {
+	Remote netip.Prefix `json:"remote"`
+	ban
+}
+
+// newBans reads the bans that are to go on.
+func newBans(d *Daemon) *bans {
+	b := &bans{d: d, path: filepath.Join(d.o.StateDir, "bans.json"), all: map[netip.Prefix]ban{}}
+	text, err := os.ReadFile(b.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return b
+	}
+	var saved banFile
+	if err == nil {
+		err = json.Unmarshal(text, &saved)
+	}
+	for _, s := range saved.Bans {
+		// A disk may damage it.
+		if !s.Remote.IsValid() || s.Remote != enforce.Remote(s.Remote.Addr()) || s.Remote.Addr().Is4In6() {
+			err = errors.Join(err, fmt.Errorf("%s: nobody can be banned as that", s.Remote))
+			continue
+		}
+		b.all[s.Remote] = s.ban
+	}
+	if err != nil {
+		d.log.Error("bans of before not read; what the kernel holds of them stays in force", "error", err)
+	}
+	return b
+}
+
+// save writes the bans where they changed. change is held.
+func (b *bans) save() {
+	var file banFile
+	for remote, x := range b.list() {
+		file.Bans = append(file.Bans, savedBan{remote, x})
+	}
+	slices.SortFunc(file.Bans, func(x, y savedBan) int { return x.Remote.Addr().Compare(y.Remote.Addr()) })
+	text, err := json.Marshal(file)
+	if err == nil && bytes.Equal(text, b.saved) {
+		return
+	}
+	if err == nil {
+		err = replaceFile(b.path, func(w io.Writer) error {
+			_, err := w.Write(append(text, '\n'))
+			return err
+		})
+	}
+	if err != nil {
+		b.d.unsaved(unsavedBans, err)
+		return
+	}
+	b.d.faults.clear(unsavedBans)
+	b.saved = text
+}
+
+// end leaves the bans to a successor. What happens to the kernel's from now on is no end of a ban.
+func (b *bans) end() {
+	b.change.Lock()
+	defer b.change.Unlock()
+	b.ended = true
+	b.save()
+}
+
+// begin takes over what the kernel holds. The policy is in force, and so are the bans of before.
+func (b *bans) begin(ctx context.Context) {
+	b.change.Lock()
+	defer b.change.Unlock()
+	if err := b.look(ctx, time.Now()); err != nil {
+		b.d.log.Error("bans not read from the kernel", "error", err)
+	}
+}
