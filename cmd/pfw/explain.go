@@ -87,7 +87,7 @@ func packet(args []string) string {
 
 func (s *screen) explain(v api.Explain) {
 	if v.Entry != nil {
-		s.printf("%s  %s\n", styled{faint, moment(api.Time{Time: v.Entry.Timestamp})}, v.Entry.Message())
+		s.event(v.Entry)
 	}
 	s.printf("%s  %s\n", styled{actionStyle(v.Verdict), strings.ToUpper(v.Verdict)}, v.Packet)
 	s.decision(v.Decision)
