@@ -86,10 +86,16 @@ func (f *faults) clear(k fault) {
 }
 
 func (f *faults) stands(k fault) bool {
+	_, ok := f.what(k)
+	return ok
+}
+
+// what is wrong, where it is.
+func (f *faults) what(k fault) (what string, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	_, ok := f.now[k]
-	return ok
+	s, ok := f.now[k]
+	return s.what, ok
 }
 
 // notice tells whether a person should know of it and nothing is wrong.

@@ -169,11 +169,11 @@ func (d *Daemon) endPanicInTime() bool {
 	if d.stopping || a == nil || a.Term == nil || a.Term.left(d.now()) > 0 {
 		return true
 	}
-	err := d.sound(d.work, nil, "off by time: the policy is in force again")
-	if err != nil && !errors.Is(err, errEnding) {
+	if err := d.sound(d.work, nil, "off by time: the policy is in force again"); err != nil {
 		d.log.Error("the panic is not ended, though its time is up: it is tried again", "error", err)
+		return false
 	}
-	return err == nil
+	return true
 }
 
 // panicking tells of the panic that is on, nil where there is none.

@@ -56,7 +56,7 @@ type tracked struct {
 }
 
 func (d *Daemon) look(ctx context.Context, now time.Time) (*look, error) {
-	p := d.force.Load().policy
+	p := d.enforced(d.force.Load().policy)
 	l := &look{now: now, policy: p, reacher: p.Reacher(now), users: newUsers()}
 	known, kept, err := d.connections(ctx)
 	if err != nil {

@@ -80,6 +80,10 @@ func (d *Daemon) Try(ctx context.Context, who api.Caller, ask api.Trial) (api.Ou
 	end := t.Term.end(d.now())
 	d.log.Warn("a policy is on trial; unless it is confirmed, the policy of before is in force again in time", "until", end.Format(time.TimeOnly), "uid", who.UID)
 	o.Until = &api.Time{Time: end}
+	if what, others := d.faults.what(lockout); others && session == nil {
+		// Whoever asks may be one of them: the ancestors of a program in tmux do not lead to a session.
+		own = append(own, d.remark(what, "the policy of before is in force again in time, or with pfw revert"))
+	}
 	o.Warnings = slices.Concat(own, o.Warnings)
 	return o, nil
 }
@@ -168,7 +172,9 @@ func (d *Daemon) goBack(ctx context.Context, why string) (api.Outcome, error) {
 		l.why = why
 		return l, nil
 	}, func(err error) {
-		d.log.Error("the policy on trial stays in force, as the one of before cannot be: it is tried again", "error", err)
+		if !d.faults.stands(unreverted) {
+			d.log.Error("the policy on trial stays in force, as the one of before cannot be: it is tried again", "error", err)
+		}
 		d.faults.set(unreverted, "the policy of before the trial cannot be put in force again: "+brief(err),
 			"it is tried again every few seconds; pfw confirm keeps the policy on trial")
 	})

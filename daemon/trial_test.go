@@ -307,3 +307,30 @@ func TestATrialGoesOnAfterAStop(t *testing.T) {
 		t.Error("what is tried is not in force")
 	}
 }
+
+// A program in tmux is the child of a server that outlives every session: nothing leads from it to the connection that
+// somebody looks at it by. It is not refused, and says who would be locked out.
+func TestATrialThatLocksOutSomebodyElseIsWarnedOf(t *testing.T) {
+	becomeSSHServer(t)
+	local, remote := hosts.Pair(t)
+	stream(t, remote, local, "192.0.2.10:22")
+	listen(t, local, "192.0.2.10:22")
+	d := hosts.Run(t, local, blockAll+rule("ssh", "allow", "in", 22))
+	out := filepath.Join(d.Dir, "out")
+	// The shell that starts pfw has ended by then, so that pfw is the child of somebody else than this process.
+	orphan := local.Command("sh", "-c", `(sleep 1; "$0" --socket "$1" try "$2" --json >"$3" 2>&1; echo done >>"$3") & exit 0`,
+		hosts.Build(t, "./cmd/pfw"), d.Socket, candidate(t, d, blockAll), out)
+	if err := orphan.Run(); err != nil {
+		t.Fatal(err)
+	}
+	var said string
+	eventually(t, "tried", limit, func() bool {
+		text, err := os.ReadFile(out)
+		said = string(text)
+		return err == nil && strings.HasSuffix(said, "done\n")
+	})
+	if !strings.Contains(said, `"state":"trying"`) || !strings.Contains(said, "logged in over ssh, and could not log in again: 192.0.2.7") {
+		t.Errorf("said %s", said)
+	}
+	pfw(t, d, "revert")
+}
