@@ -111,9 +111,6 @@ func (p *Policy) Reacher(now time.Time) *Reacher {
 // decides for is left to none after it. A rule that also asks for what a listener does not tell, an interface or the
 // remote's port, decides for some packets only.
 func (r *Reacher) Of(l Listener) Reach {
-	if r.p.panics {
-		return Reach{Extent: Nowhere, Refusals: []Turnout{{Verdict: Panic.Verdict(), By: Panic.String()}}}
-	}
 	f := Flow{
 		Direction: In, Family: l.Family, Protocol: l.Protocol, DestinationPort: Known(l.Port), SourcePort: Unknown[uint16](),
 		InInterface: Unknown[string](), Time: Known(r.now),

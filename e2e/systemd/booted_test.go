@@ -58,6 +58,7 @@ func TestBooted(t *testing.T) {
 				{"who sent what is blocked", (*booted).whoSent},
 				{"reload", (*booted).reload},
 				{"reload of a bad file", (*booted).badReload},
+				{"trial and panic", (*booted).trialAndPanic},
 				{"restart without a gap", (*booted).restart},
 				{"crash without a gap", (*booted).crash},
 				{"watchdog", (*booted).watchdog},

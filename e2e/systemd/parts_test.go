@@ -152,6 +152,44 @@ func (b *booted) badReload() {
 	b.run("systemctl", "reload", "pfwd")
 }
 
+// What a member of group pfw does, and the sandbox must let pfwd do for them.
+func (b *booted) trialAndPanic() {
+	asMember := func(verb string, args ...string) {
+		b.t.Helper()
+		b.run("setpriv", append([]string{"--reuid=nobody", "--regid=pfw", "--clear-groups", "pfw", verb}, args...)...)
+	}
+	b.listen("8080")
+	b.write("usr/local/share/new.toml", b.shipped()+extraRule)
+	asMember("try", "/usr/local/share/new.toml", "--for", "10m")
+	b.fail("systemctl", "reload", "pfwd")
+	b.run("systemctl", "restart", "pfwd")
+	b.isActive()
+	b.has(b.property("StatusText"), "on trial until ")
+	if err := b.reach("8080"); err != nil {
+		b.t.Errorf("what is tried, after a restart: %v", err)
+	}
+	asMember("confirm")
+	b.has(b.run("cat", "/etc/pfw/firewall.toml"), `"extra"`)
+	for _, path := range []string{"/etc/pfw/firewall.toml", "/etc/pfw/firewall.toml~"} {
+		if got := b.run("stat", "--format=%G %a", path); got != "pfw 660" {
+			b.t.Errorf("%s is %s, want pfw 660", path, got)
+		}
+	}
+	asMember("panic")
+	b.run("systemctl", "restart", "pfwd")
+	b.has(b.property("StatusText"), "PANIC: ")
+	if err := b.knock("8080"); err == nil {
+		b.t.Error("port 8080 is open in a panic")
+	}
+	asMember("panic", "off")
+	if err := b.reach("8080"); err != nil {
+		b.t.Errorf("after the panic: %v", err)
+	}
+	b.run("rm", "/etc/pfw/firewall.toml~")
+	b.write("etc/pfw/firewall.toml", b.shipped())
+	b.run("systemctl", "reload", "pfwd")
+}
+
 func (b *booted) restart() {
 	leak, conn := b.flood(), b.session()
 	for range 3 {
