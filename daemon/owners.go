@@ -21,6 +21,8 @@ import (
 //   - a UDP socket that shares its port with another of the same user, unless one process holds both;
 //   - a socket that several processes hold: then the unit only;
 //   - a TCP connection whose destination is translated on this machine, and what has no ports.
+//
+// Within the moment a port may have come to another socket of the same user; that is taken for the sender.
 type owners struct {
 	log    *slog.Logger
 	finder *procs.Finder // nil where there is none

@@ -244,11 +244,11 @@ func TestBudget(t *testing.T) {
 	if !b.allows(now) {
 		t.Fatal("nothing was saved")
 	}
-	b.spend(budgetSaved + 20*time.Millisecond)
+	b.spend(budgetSaved + time.Millisecond)
 	for _, c := range []struct {
 		after   time.Duration
 		allowed bool
-	}{{0, false}, {199 * time.Millisecond, false}, {2 * time.Millisecond, true}} {
+	}{{0, false}, {budgetShare*time.Millisecond - 100, false}, {200, true}, {time.Hour, true}} {
 		now = now.Add(c.after)
 		if got := b.allows(now); got != c.allowed {
 			t.Errorf("%s later: %t", c.after, got)
