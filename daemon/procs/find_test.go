@@ -86,6 +86,54 @@ func TestSenderOfEachKind(t *testing.T) {
 	}
 }
 
+// IPv4 spoken by a socket of IPv6, and a link-local address, which has an interface.
+func TestSenderOfUnusualConnections(t *testing.T) {
+	local, remote := hosts.Pair(t)
+	f := finder(t, local)
+	index, err := local.Index("eth0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range []*hosts.Host{local, remote} {
+		address := map[*hosts.Host]string{local: "fe80::1:1/64", remote: "fe80::1:2/64"}[h]
+		if err := h.AddAddress("eth0", netip.MustParsePrefix(address)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	listen(t, remote, "tcp", "[::]:80")
+	for _, to := range []unix.SockaddrInet6{
+		{Port: 80, Addr: netip.MustParseAddr("::ffff:192.0.2.7").As16()},
+		{Port: 80, Addr: netip.MustParseAddr("fe80::1:2").As16(), ZoneId: uint32(index)},
+	} {
+		var fd int
+		err := local.Do(func() (err error) {
+			if fd, err = unix.Socket(unix.AF_INET6, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
+				return err
+			}
+			return unix.Connect(fd, &to)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { unix.Close(fd) })
+		from, err := unix.Getsockname(fd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		own := from.(*unix.SockaddrInet6)
+		end := func(a *unix.SockaddrInet6) netip.AddrPort {
+			return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port))
+		}
+		var stat unix.Stat_t
+		if err := unix.Fstat(fd, &stat); err != nil {
+			t.Fatal(err)
+		}
+		if got := senders(t, f, TCP, end(own), end(&to), uint32(index)); len(got) != 1 || got[0].Inode != uint32(stat.Ino) {
+			t.Errorf("to %s: %v, want inode %d", end(&to), got, stat.Ino)
+		}
+	}
+}
+
 func TestSenderThatIsGone(t *testing.T) {
 	h := hosts.New(t, "gone")
 	f := finder(t, h)
