@@ -37,6 +37,7 @@ type look struct {
 	now       time.Time
 	policy    *policy.Policy
 	reacher   *policy.Reacher
+	bans      *bans
 	sockets   []procs.Socket
 	listeners procs.Listeners
 	holders   procs.Holders
@@ -57,7 +58,7 @@ type tracked struct {
 
 func (d *Daemon) look(ctx context.Context, now time.Time) (*look, error) {
 	p := d.enforced(d.force.Load().policy)
-	l := &look{now: now, policy: p, reacher: p.Reacher(now), users: newUsers()}
+	l := &look{now: now, policy: p, reacher: p.Reacher(now), bans: d.bans, users: newUsers()}
 	known, kept, err := d.connections(ctx)
 	if err != nil {
 		return nil, err

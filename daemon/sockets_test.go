@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -218,18 +219,7 @@ interface = "eth0"
 	loop := closed[net.Listener](t)(local.Listen("tcp", "127.0.0.1:631"))
 	closed[net.Conn](t)(local.Dial("tcp", "127.0.0.1:631", limit))
 	closed[net.Conn](t)(loop.Accept())
-	refused := make(chan error, 1)
-	go func() { // ends with its own timeout
-		_, err := local.Dial("tcp", "192.0.2.7:23", 3*time.Second)
-		refused <- err
-	}()
-	var list []api.Connection
-	for deadline := time.Now().Add(limit); ; time.Sleep(10 * time.Millisecond) {
-		list = connections(t, d)
-		if time.Now().After(deadline) || strings.Contains(fmt.Sprint(list), "syn-sent") {
-			break
-		}
-	}
+	list := attempt(t, d, 23)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -261,11 +251,49 @@ interface = "eth0"
 		if got.Reach == nil && got.State != "syn-sent" && (got.BytesIn == nil || *got.BytesIn == 0 || *got.BytesOut == 0) {
 			t.Errorf("%s: bytes in %v, out %v", c.name, got.BytesIn, got.BytesOut)
 		}
-		if got.PID != os.Getpid() || got.Exe != self || got.User != "root" || got.UID != 0 {
+		// The one that is refused is another process of the same program.
+		if (got.PID == os.Getpid()) == (got.State == "syn-sent") || got.Exe != self || got.User != "root" || got.UID != 0 {
 			t.Errorf("%s: held by %d %s of %s", c.name, got.PID, got.Exe, got.User)
 		}
 	}
-	<-refused
+}
+
+// attempt lists the sockets while a program tries to connect and is not answered.
+func attempt(t *testing.T, d *hosts.Daemon, port uint16) (list []api.Connection) {
+	t.Helper()
+	sender(t, d.Host, fmt.Sprintf("tcp 192.0.2.7:%d", port), "")
+	eventually(t, "a socket that tries", limit, func() bool {
+		list = connections(t, d)
+		return slices.ContainsFunc(list, func(c api.Connection) bool { return c.State == "syn-sent" && c.RemotePort == port })
+	})
+	return list
+}
+
+// A ban and a panic come before all rules.
+func TestWhatComesBeforeRulesIsSaidOfConnections(t *testing.T) {
+	local, _ := hosts.Pair(t)
+	d := hosts.Run(t, local, openToAll)
+	closed[net.Listener](t)(local.Listen("tcp", "192.0.2.10:80"))
+	pfw(t, d, "ban", "192.0.2.7")
+	trying := func(port uint16) func(api.Connection) bool {
+		return func(c api.Connection) bool { return c.RemotePort == port }
+	}
+	listening := func(c api.Connection) bool { return c.State == "listen" }
+	list := attempt(t, d, 443)
+	if c := the(t, list, trying(443)); c.Verdict != "block" || c.Rule != "banned" {
+		t.Errorf("to a remote that is banned: %+v", c)
+	}
+	if c := the(t, list, listening); c.Verdict != "allow" || c.Reach.From != "anywhere" {
+		t.Errorf("listening: %+v", c)
+	}
+	pfw(t, d, "unban", "192.0.2.7")
+	pfw(t, d, "panic", "on")
+	list = attempt(t, d, 444)
+	for _, c := range []api.Connection{the(t, list, trying(444)), the(t, list, listening)} {
+		if c.Verdict != "block" || c.Rule != "panic" || c.Reach != nil && c.Reach.From != "nowhere" {
+			t.Errorf("in a panic: %+v", c)
+		}
+	}
 }
 
 func BenchmarkConnections(b *testing.B) {

@@ -40,6 +40,7 @@ func (l *look) standing(s procs.Socket, c *api.Connection) {
 	if direction == policy.Out && s.Inode != 0 {
 		f.User = policy.Known(s.UID)
 	}
+	_, _, f.Banned = l.bans.of(&f, l.now)
 	d := l.policy.Standing(f)
 	c.Direction, c.Verdict, c.Rule = direction.String(), d.Verdict.String(), d.By
 }
