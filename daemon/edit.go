@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -197,7 +198,7 @@ func (e *ruleEdit) install(ctx context.Context, change api.Change) (api.Outcome,
 		}
 		if err == nil {
 			wrote = true
-			err = install(file.Path, []byte(e.text))
+			err = install(filepath.Dir(e.d.o.Config), file.Path, []byte(e.text))
 		}
 		e.made.why = fmt.Sprintf("rule %s %s: ", e.rule, change)
 		return e.made, err
@@ -206,7 +207,7 @@ func (e *ruleEdit) install(ctx context.Context, change api.Change) (api.Outcome,
 		e.d.audit.Append(e.d.reloadEntry("not edited: " + brief(err)))
 	})
 	if err != nil && wrote {
-		err = errors.Join(err, putBack(file.Path, []byte(file.Text)))
+		err = errors.Join(err, putBack(filepath.Dir(e.d.o.Config), file.Path, []byte(file.Text)))
 	}
 	if err != nil {
 		return api.Outcome{}, err

@@ -27,7 +27,7 @@ func TestInstallKeepsTheOldFileAndWhatItIsLike(t *testing.T) {
 	write("firewall.toml", "first", 0o640)
 	write("firewall.toml~", "older", 0o600)
 	group := os.Chown(path, -1, gid) == nil
-	if err := install(path, []byte("second")); err != nil {
+	if err := install(dir, path, []byte("second")); err != nil {
 		t.Fatal(err)
 	}
 	holds("firewall.toml", "second")
@@ -40,7 +40,7 @@ func TestInstallKeepsTheOldFileAndWhatItIsLike(t *testing.T) {
 	}
 
 	// The same again leaves what is kept alone.
-	if err := install(path, []byte("second")); err != nil {
+	if err := install(dir, path, []byte("second")); err != nil {
 		t.Fatal(err)
 	}
 	holds("firewall.toml~", "first")
@@ -50,7 +50,7 @@ func TestInstallKeepsTheOldFileAndWhatItIsLike(t *testing.T) {
 	if err := os.Symlink(path, link); err != nil {
 		t.Fatal(err)
 	}
-	if err := install(link, []byte("third")); err != nil {
+	if err := install(dir, link, []byte("third")); err != nil {
 		t.Fatal(err)
 	}
 	holds("firewall.toml", "third")
@@ -60,7 +60,7 @@ func TestInstallKeepsTheOldFileAndWhatItIsLike(t *testing.T) {
 	}
 
 	// Where there was none, one is made.
-	if err := install(filepath.Join(dir, "new.toml"), []byte("new")); err != nil {
+	if err := install(dir, filepath.Join(dir, "new.toml"), []byte("new")); err != nil {
 		t.Fatal(err)
 	}
 	holds("new.toml", "new")
@@ -74,7 +74,52 @@ func TestInstallKeepsTheOldFileAndWhatItIsLike(t *testing.T) {
 			t.Errorf("%s is left", e.Name())
 		}
 	}
-	if err := install(filepath.Join(dir, "none", "firewall.toml"), nil); err == nil || !strings.HasPrefix(err.Error(), "install rule file: ") {
+	if err := install(filepath.Join(dir, "none"), filepath.Join(dir, "none", "firewall.toml"), nil); err == nil || !strings.HasPrefix(err.Error(), "install rule file: ") {
 		t.Errorf("without a directory: %v", err)
+	}
+}
+
+// Who may write to the directory of the rules has pfwd, which reads and writes more than they may, do so there only.
+func TestInstallIsNotLedElsewhere(t *testing.T) {
+	outside, home := t.TempDir(), t.TempDir()
+	secret := filepath.Join(outside, "shadow")
+	for path, text := range map[string]string{secret: "secret", filepath.Join(home, "firewall.toml"): "mine"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := func(name, to string) string {
+		t.Helper()
+		path := filepath.Join(home, name)
+		if err := os.Symlink(to, path); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	up, err := filepath.Rel(home, secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{
+		link("absolute.toml", secret), link("relative.toml", up), link("twice.toml", "absolute.toml"), link("none.toml", filepath.Join(outside, "none")),
+		link("loop.toml", "loop.toml"), filepath.Join(link("firewall.d", outside), "shadow"),
+	} {
+		if err := install(home, path, []byte("text")); err == nil {
+			t.Errorf("%s: installed", path)
+		}
+	}
+	// Nor by what stands where the old file is kept, or a name that could be guessed.
+	link("firewall.toml~", secret)
+	if err := install(home, filepath.Join(home, "firewall.toml"), []byte("text")); err != nil {
+		t.Error(err)
+	}
+	if kept, err := os.ReadFile(filepath.Join(home, "firewall.toml~")); err != nil || string(kept) != "mine" {
+		t.Errorf("kept %q, %v", kept, err)
+	}
+	if text, err := os.ReadFile(secret); err != nil || string(text) != "secret" {
+		t.Errorf("%q, %v", text, err)
+	}
+	if entries, err := os.ReadDir(outside); err != nil || len(entries) != 1 {
+		t.Errorf("%v, %v", entries, err)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -100,6 +102,9 @@ func (d *Daemon) mayTry(l *loaded, session *session, ask api.Trial) (warnings []
 		warnings = append(warnings, d.remark("this is firewall.toml as it stands: going back leaves the file as it is, and the next start or reload reads it",
 			"try a copy, and let pfw confirm install it"))
 	}
+	if err := within(filepath.Dir(d.o.Config), d.o.Config, func(*os.Root, string) error { return nil }); err != nil {
+		warnings = append(warnings, d.remark("pfw confirm could not install this: "+err.Error(), "put it there by hand, then pfw revert and pfw reload"))
+	}
 	return warnings, nil
 }
 
@@ -135,7 +140,7 @@ func (d *Daemon) Confirm(context.Context) (api.Outcome, error) {
 	if err := removeFile(d.trialPath()); err != nil {
 		return api.Outcome{}, fmt.Errorf("end trial: %w", err)
 	}
-	if err := install(d.o.Config, []byte(t.Text)); err != nil {
+	if err := install(filepath.Dir(d.o.Config), d.o.Config, []byte(t.Text)); err != nil {
 		if again := d.saveTrial(t); again != nil {
 			d.log.Warn("the trial goes on, and would not outlive a restart", "error", again)
 		}

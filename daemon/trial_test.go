@@ -334,3 +334,31 @@ func TestATrialThatLocksOutSomebodyElseIsWarnedOf(t *testing.T) {
 	}
 	pfw(t, d, "revert")
 }
+
+// Where firewall.toml is a link to somewhere else, that is for its owner to change. Who tries is told before.
+func TestATrialForAFileThatLiesElsewhere(t *testing.T) {
+	local := hosts.New(t, "local")
+	d := hosts.Run(t, local, telnet)
+	elsewhere := filepath.Join(d.Dir, "elsewhere.toml")
+	if err := os.Rename(d.Config, elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(elsewhere, d.Config); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(elsewhere)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := pfw(t, d, "try", candidate(t, d, web), "--for", "1h", "--json"); !strings.Contains(s, "pfw confirm could not install this: ") {
+		t.Errorf("who tries is not told: %s", s)
+	}
+	if _, err := d.Pfw("confirm"); hosts.ExitCode(err) != 1 || !strings.Contains(err.Error(), "is a link that leads out of") {
+		t.Errorf("confirm: %v", err)
+	}
+	isIn(t, d, "trying")
+	if after, err := os.ReadFile(elsewhere); err != nil || string(after) != string(before) {
+		t.Errorf("changed: %q, %v", after, err)
+	}
+	pfw(t, d, "revert")
+}

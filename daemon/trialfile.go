@@ -72,9 +72,9 @@ func (d *Daemon) tellResumed(first *loaded) {
 	}
 }
 
-// sumOf tells a file's contents apart from others, "" where there is no such file.
+// sumOf tells a rule file's contents apart from others, "" where there is none in its place.
 func sumOf(path string) string {
-	text, err := os.ReadFile(path)
+	text, err := config.Disk().ReadBeneath(path, []string{filepath.Dir(path)})
 	if err != nil {
 		return ""
 	}
