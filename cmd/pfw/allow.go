@@ -19,7 +19,7 @@ import (
 var keyUsage = map[string]string{
 	"name":          "`NAME` of the rule; without it one is made, like allow-in-tcp-22",
 	"direction":     "`WAY` in which the connection is opened: in, out, both or forward",
-	"enabled":       "false: write the rule down, and leave it off",
+	"enabled":       "with --enabled=false, write the rule down and leave it off",
 	"comment":       "`TEXT` that pfw rules shows",
 	"protocol":      "`PROTOCOL`: tcp, udp, icmp, icmpv6, sctp, gre, esp, ah, igmp or a number",
 	"port":          "`PORT` of the service: a number, a range (8000-8100) or a name (ssh)",
@@ -36,7 +36,7 @@ var keyUsage = map[string]string{
 	"group":         "with --out, `GROUP` whose connection it is",
 	"schedule":      "`WHEN` it holds, by local time: \"mon-fri 22:00-06:00\", \"sat,sun\"",
 	"until":         "`TIME` at which it ends: 2h from now, a date and time",
-	"log":           "whether to log; by default what is blocked or rejected",
+	"log":           "log it, or with --log=false do not; by default what is blocked or rejected is logged",
 	"severity":      "`WORD` for alerts: low, medium or high",
 }
 

@@ -142,7 +142,10 @@ func (a *app) edited(v api.Edited, done string) {
 	if v.Note != "" {
 		a.out.printf("  note: %s\n", v.Note)
 	}
-	if v.State == api.Degraded {
+	switch v.State {
+	case api.Panic:
+		a.out.printf("%s\n", styled{yellow, "it decides nothing while panic is on: pfw panic off ends that"})
+	case api.Degraded:
 		a.out.printf("%s\n", styled{yellow, "something is wrong all the same: pfw status tells what"})
 	}
 }
