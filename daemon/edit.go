@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,9 +45,9 @@ func (d *Daemon) PutRule(ctx context.Context, name string, r api.RuleEdit, match
 	if err != nil {
 		return api.Edited{}, err
 	}
-	v := api.Edited{Rule: name, Change: api.Added, Note: note}
+	v := api.Edited{Rule: name, Change: api.Added, Note: cmp.Or(note, e.spared())}
 	if e.there {
-		v.Change = api.Replaced
+		v.Change, v.Note = api.Replaced, note
 	}
 	origin := e.made.config.Policy.Rule(policy.Name(name)).Origin
 	v.File, v.Line = origin.File, origin.Line
@@ -172,6 +173,16 @@ func (e *ruleEdit) uncover(toml string, place config.Place) (note string, err er
 	return "", api.NewProblem(http.StatusConflict,
 		fmt.Sprintf("rule %s would never match there: the earlier rule %s (%s:%d) takes all that it asks for", e.rule, by.Name, by.Origin.File, by.Origin.Line),
 		fmt.Sprintf("put it before that one with --before %s", by.Name))
+}
+
+// spared says which earlier rule goes on allowing a part of what a new rule refuses, "" where none does.
+func (e *ruleEdit) spared() string {
+	p := e.made.config.Policy
+	by := p.Spares(policy.Name(e.rule))
+	if by == nil {
+		return ""
+	}
+	return fmt.Sprintf("rule %s stands before it and allows a part of what it refuses; --before %s puts it first", by.Name, by.Name)
 }
 
 // check reads the rule files as they would be.

@@ -43,7 +43,7 @@ type Edited struct {
 	// File and Line are where the rule stands now; where it stood, if it was deleted.
 	File string `json:"file"`
 	Line int    `json:"line"`
-	// Note says why a rule stands in another place than the end.
+	// Note says what a person should know of the place of a new rule.
 	Note string `json:"note,omitempty"`
 }
 
