@@ -42,6 +42,7 @@ type look struct {
 	listeners procs.Listeners
 	holders   procs.Holders
 	units     *procs.Units
+	within    map[int]string // units of processes
 	users     *users
 	own       addresses
 	hears     map[procs.Protocol]*policy.AddressSet
@@ -58,7 +59,7 @@ type tracked struct {
 
 func (d *Daemon) look(ctx context.Context, now time.Time) (*look, error) {
 	p := d.enforced(d.force.Load().policy)
-	l := &look{now: now, policy: p, reacher: p.Reacher(now), bans: d.bans, users: newUsers()}
+	l := &look{now: now, policy: p, reacher: p.Reacher(now), bans: d.bans, users: newUsers(), within: map[int]string{}}
 	known, kept, err := d.connections(ctx)
 	if err != nil {
 		return nil, err
@@ -177,8 +178,18 @@ func (l *look) holder(s procs.Socket, c *api.Connection) {
 		}
 	}
 	if c.Unit == "" {
-		c.Unit = procs.UnitOfProcess(c.PID)
+		c.Unit = l.unitOf(c.PID)
 	}
+}
+
+// unitOf asks once for each process, which may hold thousands of sockets.
+func (l *look) unitOf(pid int) string {
+	unit, ok := l.within[pid]
+	if !ok {
+		unit = procs.UnitOfProcess(pid)
+		l.within[pid] = unit
+	}
+	return unit
 }
 
 // stateOf names the state as ss does, in whole words.

@@ -205,6 +205,12 @@ protocol = "udp"
 port = 5353
 remote = "@lan"
 interface = "eth0"
+[[rule]]
+name = "web-out"
+action = "allow"
+direction = "out"
+port = 443
+interface = "eth*"
 `)
 	in := stream(t, remote, local, "192.0.2.10:22")
 	out := stream(t, local, remote, "192.0.2.7:443")
@@ -231,7 +237,7 @@ interface = "eth0"
 		want string
 	}{
 		{"ssh in", func(c api.Connection) bool { return c.LocalPort == 22 && c.Reach == nil }, "in allow ssh"},
-		{"out", func(c api.Connection) bool { return c.RemotePort == 443 }, "out allow default"},
+		{"out", func(c api.Connection) bool { return c.RemotePort == 443 }, "out allow web-out"},
 		{"blocked while it is opened", func(c api.Connection) bool { return c.RemotePort == 23 }, "out block no-telnet"},
 		{"listening for all", func(c api.Connection) bool { return c.LocalPort == 22 && c.Reach != nil }, "allow ssh anywhere [anywhere]"},
 		{"listening for nobody", func(c api.Connection) bool { return c.LocalPort == 80 }, "block default nowhere []"},

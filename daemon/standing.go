@@ -29,8 +29,13 @@ func (l *look) standing(s procs.Socket, c *api.Connection) {
 	}
 	f.Time = policy.Known(l.now)
 	name := l.devices[s.Device]
-	if l.own.has(s.Remote.Addr()) {
+	switch {
+	case l.own.has(s.Remote.Addr()):
 		name = "lo" // whatever the address
+	case name == "":
+		// What has no device may use any, and nearly always uses the one that has its address. So it is said; nothing is cut
+		// on the strength of it.
+		name = l.own[s.Local.Addr()]
 	}
 	if name != "" && direction == policy.Out {
 		f.OutInterface = policy.Known(name)
