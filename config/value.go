@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"pfw/config/policy"
 )
@@ -24,8 +25,11 @@ func valueError(w *fault) error {
 // ParseAddresses reads an address, a prefix or a range.
 func ParseAddresses(s string) (policy.AddressRange, error) {
 	sp, w := parseSpan(s)
-	if w == nil {
+	switch {
+	case w == nil:
 		w = sp.hostBits(s)
+	case strings.Contains(s, "%"):
+		w = wrong("leave the zone out", "%s", w.message)
 	}
 	return policy.AddressRange{First: sp.first, Last: sp.last}, valueError(w)
 }

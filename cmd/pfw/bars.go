@@ -24,7 +24,7 @@ func (s *screen) logStats(v logStats) {
 	}
 	s.printf("%s to %s: %s, %s\n", moment(v.Since), moment(v.Until), entries(v.Entries), things(v.Packets, "packet"))
 	if v.Unseen > 0 {
-		s.printf("%s of them over the log cap or lost: counted by rule, of unknown source and port\n", count(v.Unseen))
+		s.printf("%s of them were over the log cap or lost: only their rule is known\n", count(v.Unseen))
 	}
 	var sources, ports, rules []barred
 	for _, c := range v.Sources {

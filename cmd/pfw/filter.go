@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"pfw/config"
+	"pfw/config/policy"
 	"pfw/daemon/api"
 	"pfw/daemon/audit"
 )
@@ -45,8 +49,8 @@ func newFilterFlags(cmd *cobra.Command) filterFlags {
 	return all
 }
 
-const filterHelp = `Each filter may be repeated, or its values joined by commas: an event is shown that has one of them, for every filter that is
-given. An event that lacks what is asked for, as a reload has no address, is not shown then.`
+const filterHelp = `A filter may be repeated, or its values joined by commas. Shown is what has, for each filter that is given, one of
+its values; an event that has no such thing at all, as a reload has no address, is not.`
 
 // read gives the filter that the flags make.
 func (flags filterFlags) read() (audit.Filter, error) {
@@ -65,4 +69,26 @@ func (flags filterFlags) read() (audit.Filter, error) {
 		}
 	}
 	return filter, err
+}
+
+// doubt warns of names that no rule in force has. They are no error: the log has rules of the past, and a reload may bring others.
+func (a *app) doubt(ctx context.Context, names []string) {
+	if len(names) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	v, err := a.client().Rules(ctx, true)
+	if err != nil {
+		return // the question itself tells
+	}
+	known := slices.Clone(policy.ReservedNames)
+	for _, r := range v.Rules {
+		known = append(known, r.Name)
+	}
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			a.err.printf("%s %s\n", styled{yellow, "warning:"}, strings.TrimSpace(fmt.Sprintf("no rule in force is named %q. %s", name, nearest(name, known))))
+		}
+	}
 }

@@ -33,17 +33,18 @@ func (a *app) log() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "log [--since T] [--until T] [--lines N] [--follow | --stats] [FILTERS]",
 		Short: "What was logged: the audit log and its old files",
-		Long: fmt.Sprintf(`The audit log and its old files, oldest entry first: all of it, or what --since, --until, --lines and the filters leave of it. A terminal shows
-the newest %d entries where neither of the three is given; a pipe gets all.
+		Long: fmt.Sprintf(`The audit log with its old files, oldest entry first: all of it, or what --since, --until, --lines and the
+filters leave of it. On a terminal, where neither a time nor --lines is given, the newest %d; a pipe gets all.
 
-A time is a duration before now (90s, 15m, 2d), a date, a date and time in local time ("2026-11-21 19:22"), or RFC 3339.
+A time is a duration before now (90s, 15m, 2d), a date, a date and time ("2026-11-21 19:22"), or RFC 3339.
 
 %s
 
---stats counts packets by source, destination port and rule. What was over a rule's log cap or lost is counted under its rule,
-so that a rule has here what pfw rules says; its sources and ports are not known.
-With --follow, first the newest %d entries, or what is asked for, then what is logged from now on. When pfwd ends, so does this, with
-status 3.`, terminalLines, filterHelp, followLines),
+--follow shows the newest %d entries, or those asked for, and goes on with what is logged from then on, until
+Ctrl-C. When pfwd ends, so does this, with status 3.
+
+--stats counts packets by source, destination port and rule. Those that were over a rule's log cap, or lost, are
+counted too, as far as they are known: by their rule. What is no packet, as a ban, counts as an entry only.`, terminalLines, filterHelp, followLines),
 		Example: example("pfw log --since 15m --action block,reject --direction in",
 			"pfw log --since 2026-11-21 --until '2026-11-21 12:00' --src 203.0.113.0/24 --json | jq .dest_port",
 			"pfw log --since 7d --stats"),
@@ -122,7 +123,11 @@ func (f *logFlags) query(now time.Time) (q api.EventsQuery, err error) {
 // logged prints what the log has of what is asked for. unasked says that this is less than all because of the terminal.
 func (a *app) logged(ctx context.Context, q api.EventsQuery, unasked bool) error {
 	n, err := a.events(ctx, q)
-	if err == nil && unasked && n == q.Newest {
+	switch {
+	case err != nil:
+	case n == 0:
+		a.doubt(ctx, q.Filter.Rules)
+	case unasked && n == q.Newest:
 		a.err.printf("%s\n", styled{faint, fmt.Sprintf("the newest %d; --lines or --since shows more", n)})
 	}
 	return err

@@ -12,12 +12,12 @@ func (a *app) monitor() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "monitor [--all] [FILTERS]",
 		Short: "Events as they come",
-		Long: `What is blocked, and whatever else the log tells, as it happens, until Ctrl-C. With --all, --action allow or --event allow
-also connections that are allowed, whether they are logged or not.
+		Long: `What is blocked, and whatever else the log tells, as it happens, until Ctrl-C. --all adds connections that are
+allowed, whether they are logged or not; so do --action allow and --event allow.
 
 ` + filterHelp + `
 
-A reader that is too slow for pfwd misses events, and is told how many. When pfwd ends, so does this, with status 3.`,
+Who reads too slowly misses events, and is told how many. When pfwd ends, so does this, with status 3.`,
 		Example: example("pfw monitor --all",
 			"pfw monitor --direction in --port ssh --src 192.168.0.0/16,fd00::/8"),
 		Args: words(0, 0, ""),
@@ -26,6 +26,7 @@ A reader that is too slow for pfwd misses events, and is told how many. When pfw
 			if err != nil {
 				return err
 			}
+			a.doubt(cmd.Context(), f.Rules)
 			return a.follow(cmd.Context(), api.EventsQuery{Follow: true, All: all, Filter: f})
 		},
 	}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"syscall"
 )
 
 // ErrUnreachable says that no daemon answers on the socket.
@@ -131,6 +132,8 @@ func (c *Client) send(ctx context.Context, method, what string, header http.Head
 	return nil, p
 }
 
+var errBrokeOff = errors.New("it broke off")
+
 // unreachable takes off what net/http adds, an address that nobody knows, and tells a daemon that does not answer in time
 // from one that breaks off.
 func unreachable(err error) error {
@@ -143,6 +146,8 @@ func unreachable(err error) error {
 		return err
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%w: it does not answer in time", ErrUnreachable)
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+		return fmt.Errorf("%w: %w", ErrUnreachable, errBrokeOff)
 	}
 	return fmt.Errorf("ask pfwd: %w", err)
 }

@@ -43,7 +43,7 @@ func (c *Client) Events(ctx context.Context, q EventsQuery) iter.Seq2[audit.Entr
 			case errors.Is(err, bufio.ErrBufferFull):
 				err = fmt.Errorf("read events: %w", err)
 			case ctx.Err() == nil:
-				err = fmt.Errorf("%w: it broke off", ErrUnreachable)
+				err = fmt.Errorf("%w: %w", ErrUnreachable, errBrokeOff)
 			}
 			if !yield(e, err) || err != nil {
 				return

@@ -19,6 +19,7 @@ type fake struct {
 	err    error
 	panics bool
 	subs   chan struct{} // has one for each that follows
+	file   string        // of the log; "" for none
 	asked  string
 }
 
@@ -90,18 +91,26 @@ var errBad = &config.Errors{Problems: []config.Problem{{File: "firewall.toml", L
 // start serves a fake on a real socket until the test ends.
 func start(t *testing.T, f *fake, g gate) (path string) {
 	t.Helper()
+	return startBackend(t, f, f, g)
+}
+
+// startBackend serves what stands before a fake.
+func startBackend(t *testing.T, f *fake, b Backend, g gate) (path string) {
+	t.Helper()
 	path = filepath.Join(t.TempDir(), "run", "control.sock")
 	l, err := Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Log, err = audit.Open(audit.Options{StateDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	f.Log, err = audit.Open(audit.Options{
+		StateDir: t.TempDir(), Sinks: audit.SinkOptions{File: f.file, MaxSize: 1 << 20}, Log: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	s := &server{ctx: ctx, backend: f, log: slog.New(slog.DiscardHandler), gate: g, bodyTime: 300 * time.Millisecond}
+	s := &server{ctx: ctx, backend: b, log: slog.New(slog.DiscardHandler), gate: g, bodyTime: 300 * time.Millisecond}
 	go func() { ended <- serve(ctx, l, s) }()
 	t.Cleanup(func() {
 		cancel()

@@ -24,7 +24,8 @@ type stream struct {
 	out  http.ResponseWriter
 	w    *bufio.Writer
 	line []byte
-	sent bool
+	size int  // bytes of all lines
+	sent bool // the header went out
 	// past is the number up to which entries were answered where they are wanted.
 	past uint64
 }
@@ -39,7 +40,7 @@ func (s *server) stream(ctx context.Context, q EventsQuery, w http.ResponseWrite
 		return nil
 	case errors.Is(err, audit.ErrNoFile):
 		return NewProblem(http.StatusConflict, `the audit log is not written to a file: [log] file is ""`, "journalctl -u pfwd has it where [log] journal is on")
-	case !o.sent:
+	case !o.sent && o.w.Buffered() == o.size:
 		return err
 	}
 	if ctx.Err() == nil {
@@ -131,7 +132,7 @@ func (o *stream) send(e *audit.Entry) error {
 
 func (o *stream) write(e *audit.Entry) error {
 	o.line = append(e.AppendJSON(o.line[:0]), '\n')
-	o.sent = true
+	o.size += len(o.line)
 	if _, err := o.w.Write(o.line); err != nil {
 		return errGone
 	}

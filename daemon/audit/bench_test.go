@@ -72,6 +72,40 @@ func benchmarkAppend(b *testing.B, readers int, slow bool) {
 	l.stop()
 }
 
+// What a question costs that reads a file of ten thousand entries.
+func BenchmarkPast(b *testing.B) {
+	s := newSetup(b)
+	e := telnet()
+	var text []byte
+	for i := range 10000 {
+		e.Seq = uint64(i + 1)
+		e.Timestamp = at.Add(time.Duration(i) * time.Second)
+		text = append(e.AppendJSON(text), '\n')
+	}
+	write(b, s.file, string(text))
+	l := start(b, s.options())
+	for _, c := range []struct {
+		name string
+		q    Query
+	}{
+		{"all", Query{}},
+		{"the last minute", Query{Since: e.Timestamp.Add(-time.Minute)}},
+		{"the newest 50", Query{Newest: 50}},
+		{"of another rule", Query{Filter: Filter{Rules: []string{"ssh"}}}},
+		{"the newest 50 of another rule", Query{Newest: 50, Filter: Filter{Rules: []string{"ssh"}}}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			for b.Loop() {
+				if _, err := l.Past(b.Context(), c.q, func(*Entry) error { return nil }); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	l.stop()
+}
+
 func BenchmarkOpen(b *testing.B) {
 	s := newSetup(b)
 	for b.Loop() {

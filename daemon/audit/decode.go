@@ -46,9 +46,17 @@ type line struct {
 // maxSeq is far beyond what any machine logs; a number above it is damage, not a sequence to go on from.
 const maxSeq = 1 << 62
 
-// UnmarshalJSON reads what MarshalJSON writes. An entry without a time or a known event type is an error.
-// One without a sequence number was shown and not logged.
+// UnmarshalJSON reads what MarshalJSON writes. An entry without a time or a known event type is an error, after which e is
+// not to be used. One without a sequence number was shown and not logged.
 func (e *Entry) UnmarshalJSON(data []byte) error {
+	if *e = (Entry{}); e.decodeCanonical(data) {
+		return nil
+	}
+	return e.decode(data)
+}
+
+// decode reads any JSON of an entry.
+func (e *Entry) decode(data []byte) error {
 	var l line
 	if err := json.Unmarshal(data, &l); err != nil {
 		return err
