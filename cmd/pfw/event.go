@@ -17,7 +17,7 @@ func (a *app) events(ctx context.Context, q api.EventsQuery) (n int, err error) 
 		if err != nil {
 			return n, err
 		}
-		a.event(&e)
+		a.entry(&e)
 		if n++; a.out.failed != nil {
 			return n, nil // run tells
 		}
@@ -40,13 +40,17 @@ func (a *app) follow(ctx context.Context, q api.EventsQuery) error {
 	return fmt.Errorf("%w: it ended", api.ErrUnreachable)
 }
 
-// event prints one entry: as it stands in the log's file, or as a line for people.
-func (a *app) event(e *audit.Entry) {
+// entry prints an entry: as it stands in the log's file, or as a line for people.
+func (a *app) entry(e *audit.Entry) {
 	if a.json {
 		a.out.json(append(e.AppendJSON(nil), '\n'))
 		return
 	}
-	a.out.printf("%s %s\n", styled{faint, moment(api.Time{Time: e.Timestamp})}, styled{eventStyle(e), e.Message()})
+	a.out.event(e)
+}
+
+func (s *screen) event(e *audit.Entry) {
+	s.printf("%s %s\n", styled{faint, moment(api.Time{Time: e.Timestamp})}, styled{eventStyle(e), e.Message()})
 }
 
 // eventStyle colours what became of a packet, and what shows that the firewall or its log is not whole.

@@ -102,7 +102,7 @@ func TestEventsAreHarmless(t *testing.T) {
 	for _, json := range []bool{false, true} {
 		var b bytes.Buffer
 		a := app{out: &screen{w: &b}, json: json}
-		a.event(&e)
+		a.entry(&e)
 		if strings.ContainsAny(b.String(), "\x1b\u009b\a\r\u202e\x7f") || strings.Count(b.String(), "\n") != 1 {
 			t.Errorf("%q", b.String())
 		}

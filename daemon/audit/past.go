@@ -28,9 +28,9 @@ func (l *Log) Past(ctx context.Context, q Query, fn func(*Entry) error) (last ui
 	if path == "" {
 		return last, ErrNoFile
 	}
-	s := span{after: q.After, upTo: last, since: q.Since, until: q.Until}
+	s := span{after: q.After, below: last + 1, since: q.Since, until: q.Until}
 	if len(waiting) > 0 {
-		s.upTo = waiting[0].Seq - 1
+		s.below = waiting[0].Seq
 	}
 	files, err := openFiles(path, s)
 	defer closeFiles(files, &err)
@@ -39,7 +39,7 @@ func (l *Log) Past(ctx context.Context, q Query, fn func(*Entry) error) (last ui
 	}
 	slices.Reverse(files)
 	p := past{ctx: ctx, files: files, quick: s.quick(), filter: q.Filter}
-	s.upTo = 0
+	s.below = 0
 	waiting = slices.DeleteFunc(waiting, func(e *Entry) bool { return !s.holds(e) || !q.Filter.Match(e) })
 	from := place{}
 	if q.Newest > 0 {

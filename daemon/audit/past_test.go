@@ -82,6 +82,35 @@ func TestPast(t *testing.T) {
 	l.stop()
 }
 
+// The first entries of all wait to be written, and are written while they are asked for.
+func TestPastWhileTheFirstEntriesAreWritten(t *testing.T) {
+	s := newSetup(t)
+	hold, held := make(chan struct{}), make(chan struct{})
+	l := start(t, s.options(), func(l *Log) { l.file.store = &late{l.file.store, held, hold} })
+	l.Append(drop("a"))
+	<-held // it is written, and still waits in the books
+	if got := pastOf(t, l, Query{}); got != "1" {
+		t.Errorf("got %s, want 1", got)
+	}
+	close(hold)
+	l.stop()
+}
+
+// late holds its writer up after the first write.
+type late struct {
+	store
+	held, hold chan struct{}
+}
+
+func (h *late) write(entries []*Entry) (int, error) {
+	done, err := h.store.write(entries)
+	if len(entries) > 0 {
+		h.held <- struct{}{}
+		<-h.hold
+	}
+	return done, err
+}
+
 func TestPastPassesOverOldFiles(t *testing.T) {
 	s := newSetup(t)
 	write(t, s.file+".1", minute(1, 0)+minute(2, 1))
@@ -217,8 +246,8 @@ func FuzzQuick(f *testing.F) {
 	f.Add([]byte(strings.TrimSpace(minute(7, 3))), uint64(6), uint64(9), int64(-1), int64(1))
 	f.Add([]byte(`{"timestamp":"2026-11-21T19:22:14.123456+0100","seq":7,"event_type":"drop","pfw":{}}`), uint64(0), uint64(0), int64(0), int64(0))
 	f.Add([]byte(`{"event_type":"reload","pfw":{"reason":",\"seq\":1,"},"seq":7,"timestamp":"2026-11-21T19:22:14.123456+0000"}`), uint64(3), uint64(0), int64(0), int64(0))
-	f.Fuzz(func(t *testing.T, line []byte, after, upTo uint64, since, until int64) {
-		s := span{after: after, upTo: upTo}
+	f.Fuzz(func(t *testing.T, line []byte, after, below uint64, since, until int64) {
+		s := span{after: after, below: below}
 		if since != 0 {
 			s.since = at.Add(time.Duration(since))
 		}

@@ -10,7 +10,7 @@ import (
 // span is the part of the log that is to be read. As clocks are set back now and then, neither files nor lines are for sure in
 // the order of their times: each is looked at, as far as it takes.
 type span struct {
-	after, upTo  uint64    // entries above that number, and not above this one; 0 is no bound
+	after, below uint64    // entries above that number, and below this one; 0 is no bound
 	since, until time.Time // entries of then and later, and of before; zero is no bound
 }
 
@@ -24,7 +24,7 @@ func (s *span) beyond(st fs.FileInfo) bool {
 
 // holds tells whether e is in s.
 func (s *span) holds(e *Entry) bool {
-	return e.Seq > s.after && (s.upTo == 0 || e.Seq <= s.upTo) &&
+	return e.Seq > s.after && (s.below == 0 || e.Seq < s.below) &&
 		!e.Timestamp.Before(s.since) && (s.until.IsZero() || e.Timestamp.Before(s.until))
 }
 
@@ -60,7 +60,7 @@ func (q *quick) without(line []byte) bool {
 		}
 	}
 	seq := quickSeq(line)
-	return seq > 0 && (seq <= q.after || q.upTo > 0 && seq > q.upTo)
+	return seq > 0 && (seq <= q.after || q.below > 0 && seq >= q.below)
 }
 
 // quickStamp finds the time of an entry, nil where it is not found.
