@@ -53,6 +53,10 @@ func (d *Daemon) Panic(ctx context.Context, who api.Caller, ask api.Alarm) (api.
 				"--for 5m ends it by itself; --force does it all the same")
 		}
 	}
+	if giveUp := d.giveUp.Load(); giveUp != nil && ask.On {
+		// A big list takes the kernel seconds.
+		(*giveUp)(errHurry)
+	}
 	defer d.hold()()
 	var next *alarm
 	reason := "off: the policy is in force again"

@@ -210,6 +210,28 @@ func TestPanicOverSSHWantsAnEndOrForce(t *testing.T) {
 	isIn(t, d, "panic")
 }
 
+// A list of a million entries may take the kernel ten seconds to load.
+func TestPanicWaitsForNoReload(t *testing.T) {
+	d := hosts.Run(t, hosts.New(t, "local"), telnet)
+	editBig(t, d)
+	reloaded := make(chan error, 1)
+	go func() { reloaded <- d.Reload() }()
+	if err := d.WaitNotice("RELOADING=1", limit); err != nil {
+		t.Fatal(err)
+	}
+	pfw(t, d, "panic")
+	err := <-reloaded
+	if hosts.ExitCode(err) != 1 || !strings.Contains(err.Error(), "given up, as everything was to be blocked at once") {
+		t.Errorf("the reload: %v", err)
+	}
+	// Nothing is wrong with the file, and it is put in force the next time.
+	if s := pfw(t, d, "status", "--json"); !strings.Contains(s, `"faults":[]`) || !strings.Contains(s, `"state":"panic"`) {
+		t.Error(s)
+	}
+	reload(t, d)
+	isIn(t, d, "panic")
+}
+
 // A trial that was begun before goes on behind it, and back behind it.
 func TestPanicDuringATrial(t *testing.T) {
 	local, remote := hosts.Pair(t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"pfw/config"
@@ -12,6 +13,9 @@ import (
 )
 
 var errEnding = errors.New("pfwd is about to end")
+
+// errHurry is told to who waited for a policy to come into force when everything was to be blocked at once.
+var errHurry = api.NewProblem(http.StatusConflict, "given up, as everything was to be blocked at once", "do it again; "+wayOutOfPanic)
 
 // Reload reads the rule file and puts it in force, or changes nothing. A file that is not valid is a *config.Errors,
 // in which no line of a list is quoted.
@@ -51,9 +55,16 @@ func (d *Daemon) exchange(ctx context.Context, load func() (*loaded, error), ref
 		}
 	}()
 	began := time.Now()
+	loading, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	d.giveUp.Store(&giveUp)
 	l, err := load()
 	if err == nil {
-		err = d.put(ctx, l)
+		err = d.put(loading, l)
+	}
+	d.giveUp.Store(nil)
+	if err != nil && errors.Is(context.Cause(loading), errHurry) {
+		err = errHurry
 	}
 	if err != nil && d.ending.Err() != nil {
 		d.log.Info("reload given up, as pfwd is to stop", "error", err)

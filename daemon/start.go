@@ -56,6 +56,8 @@ type Daemon struct {
 	// changing is since when change is held, nil while it is not.
 	changing atomic.Pointer[time.Time]
 	force    atomic.Pointer[force]
+	// giveUp ends the loading of a policy that is not in force yet, nil while none is loaded.
+	giveUp atomic.Pointer[context.CancelCauseFunc]
 	// telling is held by whatever writes what is due; reckoned, under it, is how many of the messages that the readers know
 	// to be lost the accounts know of too.
 	telling  sync.Mutex

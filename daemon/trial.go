@@ -98,7 +98,7 @@ func (d *Daemon) mayTry(l *loaded, session *session, ask api.Trial) (warnings []
 		}
 		warnings = append(warnings, d.remark(why, "you have until the time is up, and then the policy of before is in force again"))
 	}
-	if sum := sumOf(d.o.Config); sum == sumOfText(ask.Text) {
+	if sumOf(d.o.Config) == sumOfText(ask.Text) {
 		warnings = append(warnings, d.remark("this is firewall.toml as it stands: going back leaves the file as it is, and the next start or reload reads it",
 			"try a copy, and let pfw confirm install it"))
 	}

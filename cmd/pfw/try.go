@@ -24,6 +24,7 @@ func (a *app) try() *cobra.Command {
 		Long: "Put FILE in force as if it were firewall.toml in its place, with the firewall.d and the lists there. Then open a new\n" +
 			"connection: if that works, pfw confirm keeps FILE and installs it as firewall.toml; if it does not, wait. pfwd itself goes\n" +
 			"back in time, also if this terminal is gone or pfwd is started again; after a reboot, firewall.toml is in force.\n" +
+			"Open connections that FILE forbids are cut, and do not come back with the policy of before.\n" +
 			"A file that would keep whoever tries it over ssh from logging in again is not tried without --force.\n" +
 			"Exit status: 0 on trial, 4 the file is not valid, 5 one of its expectations does not hold.",
 		Example: example("cp /etc/pfw/firewall.toml new.toml", "editor new.toml", "pfw try new.toml --for 2m", "pfw confirm"),
