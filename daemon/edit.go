@@ -3,7 +3,6 @@ package daemon
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -209,7 +208,7 @@ func (e *ruleEdit) install(ctx context.Context, change api.Change) (api.Outcome,
 		}
 		if err == nil {
 			wrote = true
-			err = install(filepath.Dir(e.d.o.Config), file.Path, []byte(e.text))
+			err = e.write()
 		}
 		e.made.why = fmt.Sprintf("rule %s %s: ", e.rule, change)
 		return e.made, err
@@ -218,11 +217,23 @@ func (e *ruleEdit) install(ctx context.Context, change api.Change) (api.Outcome,
 		e.d.audit.Append(e.d.reloadEntry("not edited: " + brief(err)))
 	})
 	if err != nil && wrote {
-		err = errors.Join(err, putBack(filepath.Dir(e.d.o.Config), file.Path, []byte(file.Text)))
+		if err := putBack(filepath.Dir(e.d.o.Config), file.Path, []byte(file.Text)); err != nil {
+			e.d.log.Error("the file has an edit that is not in force", "file", file.Path, "error", err)
+		}
 	}
 	if err != nil {
 		return api.Outcome{}, err
 	}
 	e.d.log.Info("rule "+string(change), "rule", e.rule, "file", file.Path)
 	return o, nil
+}
+
+// write gives the file its new text.
+func (e *ruleEdit) write() error {
+	home := filepath.Dir(e.d.o.Config)
+	if err := install(home, e.files[e.at].Path, []byte(e.text)); err != nil {
+		return api.NewProblem(http.StatusInternalServerError, err.Error(),
+			fmt.Sprintf("let user pfw write to %s, as systemd-tmpfiles --create does, and free space on its disk", home))
+	}
+	return nil
 }

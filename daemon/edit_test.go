@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"pfw/daemon/api"
 	"pfw/e2e/hosts"
 )
@@ -270,6 +272,22 @@ func TestEditsStayWithinTheDirectory(t *testing.T) {
 	if read(t, elsewhere) != text {
 		t.Error("the file elsewhere was edited")
 	}
+}
+
+func TestEditOfADirectoryThatCannotBeWritten(t *testing.T) {
+	d := hosts.Run(t, hosts.New(t, "local"), telnet)
+	dir := filepath.Dir(d.Config)
+	if err := errors.Join(unix.Mount(dir, dir, "", unix.MS_BIND, ""), unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, "")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	refusedWith(t, d, 500, "install rule file: ", "let user pfw write to "+dir, func(c *api.Client, etag string) (api.Edited, error) {
+		return c.PutRule(t.Context(), "web", ruleText("web", "allow", 80), etag)
+	})
 }
 
 // What cannot be put in force does not stay in the file.

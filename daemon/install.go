@@ -34,11 +34,11 @@ func install(home, path string, text []byte) error {
 	return nil
 }
 
-// putBack gives a rule file the text that it had before install, and leaves path~ as it is: the same.
+// putBack gives a rule file the text that it had before install, where it has another by now. path~ stays as it is: the same.
 func putBack(home, path string, text []byte) error {
 	err := within(home, path, func(root *os.Root, name string) error {
-		_, like, err := readIn(root, name)
-		if err != nil {
+		now, like, err := readIn(root, name)
+		if err != nil || string(now) == string(text) {
 			return err
 		}
 		return like.write(root, name, text)
