@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -235,6 +236,29 @@ func TestCommonOwner(t *testing.T) {
 	}
 	if got := o.of(&nflog.Message{Packet: nflog.Packet{Protocol: 1}}); got != (owner{}) {
 		t.Errorf("icmp: %+v", got)
+	}
+
+	file, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	heir := exec.Command("sleep", "60")
+	heir.ExtraFiles = []*os.File{file}
+	if err := heir.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := heir.Process.Kill(); err != nil {
+			t.Error(err)
+		}
+		var killed *exec.ExitError
+		if err := heir.Wait(); !errors.As(err, &killed) {
+			t.Error(err)
+		}
+	}()
+	if got := o.common([]procs.Socket{mine}, uid, now.Add(2*scanLifetime)); got.pid != 0 || got.exe != "" {
+		t.Errorf("one of two processes: %+v", got)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -140,20 +141,34 @@ func unifiedPath(text []byte) string {
 // unitTypes are the units that have processes, see systemd.unit(5). A slice only groups them.
 var unitTypes = []string{".service", ".scope", ".socket", ".mount", ".swap"}
 
-// unitOf gives the innermost unit on the path of a cgroup; a unit may have cgroups of its own beneath it, and the units
-// of a user lie beneath the service that is the user's manager. Where there are slices only it is the innermost slice.
+// unitOf gives the unit that a path of cgroups leads to, as systemd does: the first that is no slice or, within the
+// service that is a user's manager, the first of that user's. What a unit makes of the cgroups beneath its own is its own
+// affair: a container has a system of units in there, with names of its choice. Where there are slices only it is the
+// innermost slice.
 func unitOf(path string) string {
-	slice := ""
-	parts := strings.Split(path, "/")
-	for i := len(parts) - 1; i >= 0; i-- {
-		for _, suffix := range unitTypes {
-			if strings.HasSuffix(parts[i], suffix) && parts[i] != suffix {
-				return parts[i]
+	found := ""
+	for _, part := range strings.Split(strings.Trim(path, "/"), "/") {
+		switch {
+		case isManager(found) && part == "init.scope":
+			return found // the manager itself
+		case isUnit(part, ".slice"):
+			if !isManager(found) {
+				found = part
 			}
-		}
-		if slice == "" && strings.HasSuffix(parts[i], ".slice") {
-			slice = parts[i]
+		case slices.ContainsFunc(unitTypes, func(suffix string) bool { return isUnit(part, suffix) }):
+			if found = part; !isManager(part) {
+				return part
+			}
+		default:
+			return found
 		}
 	}
-	return slice
+	return found
+}
+
+func isUnit(name, suffix string) bool { return strings.HasSuffix(name, suffix) && name != suffix }
+
+// isManager tells whether a unit is the manager of a user's units, "user@1000.service".
+func isManager(unit string) bool {
+	return strings.HasPrefix(unit, "user@") && strings.HasSuffix(unit, ".service")
 }
