@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 )
 
@@ -13,24 +12,39 @@ import (
 // its ancestors. ok is false where there is none, or where the ancestors do not lead to it: a program in tmux or screen is
 // the child of a server that outlives every session.
 func SSHSession(pid int) (s Socket, ok bool, err error) {
+	held, err := heldByServers("/proc", ancestors("/proc", pid))
+	if err != nil || len(held) == 0 {
+		return Socket{}, false, err
+	}
 	sockets, err := dump(TCP)
 	if err != nil {
 		return Socket{}, false, fmt.Errorf("find ssh session: %w", err)
 	}
-	holders, err := ReadHolders()
-	if err != nil {
-		return Socket{}, false, fmt.Errorf("find ssh session: %w", err)
-	}
-	s, ok = session(ancestors("/proc", pid), accepted(sockets), holders)
+	s, ok = session(held, accepted(sockets))
 	return s, ok, nil
 }
 
-// session finds the connection that the first in a line of ancestors holds which is an ssh server that holds one.
-func session(line []int, came []connection, holders Holders) (Socket, bool) {
+// heldByServers lists the sockets of those in a line of ancestors that are ssh servers, the nearest first.
+func heldByServers(proc string, line []int) (inodes []uint32, err error) {
 	for _, pid := range line {
+		dir := filepath.Join(proc, strconv.Itoa(pid))
+		if !isSSHServer(Process{Comm: comm(dir)}) {
+			continue
+		}
+		held, err := socketsOf(dir)
+		if err != nil && !ended(err) {
+			return nil, fmt.Errorf("find ssh session: list open files of process %d: %w", pid, err)
+		}
+		inodes = append(inodes, held...)
+	}
+	return inodes, nil
+}
+
+// session finds the first of the sockets that is a connection which came in.
+func session(inodes []uint32, came []connection) (Socket, bool) {
+	for _, inode := range inodes {
 		for _, c := range came {
-			held := func(p Process) bool { return p.PID == pid && isSSHServer(p) }
-			if slices.ContainsFunc(holders.Of(c.socket.Inode), held) {
+			if c.socket.Inode == inode {
 				return c.socket, true
 			}
 		}

@@ -66,11 +66,27 @@ func TestSessionIsTheNearest(t *testing.T) {
 		return connection{socket: s}
 	}
 	list := []connection{came(1, "203.0.113.7:1"), came(2, "203.0.113.8:1"), came(3, "203.0.113.9:1")}
-	holders := Holders{byInode: map[uint32][]Process{
-		1: {{PID: 100, Comm: "sshd"}, {PID: 101, Comm: "sshd-session"}},
-		2: {{PID: 200, Comm: "sshd"}},
-		3: {{PID: 300, Comm: "nginx"}},
-	}}
+	proc := t.TempDir()
+	for pid, p := range map[string]struct {
+		comm   string
+		socket string
+	}{
+		"900": {"bash", ""}, "101": {"sshd-session", "socket:[1]"}, "100": {"sshd", "socket:[1]"},
+		"200": {"sshd", "socket:[2]"}, "300": {"nginx", "socket:[3]"}, "800": {"tmux: server", "socket:[9]"},
+	} {
+		if err := os.MkdirAll(filepath.Join(proc, pid, "fd"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(proc, pid, "comm"), []byte(p.comm+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if p.socket == "" {
+			continue
+		}
+		if err := os.Symlink(p.socket, filepath.Join(proc, pid, "fd", "3")); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, c := range []struct {
 		name string
 		line []int
@@ -81,7 +97,11 @@ func TestSessionIsTheNearest(t *testing.T) {
 		{"another server", []int{900, 300, 1}, ""},
 		{"tmux", []int{900, 800, 1}, ""},
 	} {
-		s, ok := session(c.line, list, holders)
+		held, err := heldByServers(proc, c.line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, ok := session(held, list)
 		if ok != (c.want != "") || ok && s.Remote.String() != c.want {
 			t.Errorf("%s: %v, %t; want %s", c.name, s.Remote, ok, c.want)
 		}
