@@ -133,14 +133,24 @@ func spell(b *strings.Builder, r rune, raw byte) {
 // escape puts spelt in place of each character that does not print: control characters, escape sequences with them,
 // marks that turn the direction of writing.
 func escape(text string, keep func(rune) bool, spelt func(b *strings.Builder, r rune, raw byte)) string {
+	front := 0 // bytes of plain text, nearly always all
+	for front < len(text) && ' ' <= text[front] && text[front] <= '~' {
+		front++
+	}
+	if front == len(text) {
+		return text
+	}
 	var b strings.Builder
-	for i, r := range text {
-		wrong := r == utf8.RuneError && text[i] != "\uFFFD"[0]
+	b.Grow(len(text))
+	b.WriteString(text[:front])
+	for i, r := range text[front:] {
+		raw := text[front+i]
+		wrong := r == utf8.RuneError && raw != "\uFFFD"[0]
 		if !wrong && (unicode.IsPrint(r) || keep(r)) {
 			b.WriteRune(r)
 			continue
 		}
-		spelt(&b, r, text[i])
+		spelt(&b, r, raw)
 	}
 	return b.String()
 }

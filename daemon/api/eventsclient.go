@@ -2,6 +2,7 @@ package api
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -35,7 +36,7 @@ func (c *Client) Events(ctx context.Context, q EventsQuery) iter.Seq2[audit.Entr
 			line, err := lines.ReadSlice('\n')
 			switch {
 			case err == nil:
-				if err = e.UnmarshalJSON(line); err != nil {
+				if err = e.UnmarshalJSON(bytes.TrimSuffix(line, []byte{'\n'})); err != nil {
 					err = fmt.Errorf("read events: %w", err)
 				}
 			case errors.Is(err, io.EOF) && len(line) == 0:
