@@ -129,6 +129,9 @@ func (r *reader) addresses(key string, lists *lists) policy.Addresses {
 		if w := side.add(s, v, lists); w != nil {
 			r.fail(key, v.at, w)
 		}
+		if name, ok := strings.CutPrefix(s, "@"); ok && !not {
+			lists.matched(name, policy.Name(r.rule))
+		}
 	}
 	bad := r.failed
 	r.failed = before || bad

@@ -42,6 +42,8 @@ type List struct {
 	SkippedLines []int `json:"skipped_lines"`
 	// Masked counts the prefixes whose host bits were cleared.
 	Masked int `json:"masked"`
+	// Rules are the rules that match what is in the list, those that are disabled among them, in the order of the files.
+	Rules []policy.Name `json:"-"`
 	// Set is shared by all rules that name this list alone.
 	Set *policy.AddressSet `json:"-"`
 }

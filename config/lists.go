@@ -215,6 +215,18 @@ func (l *lists) set(name string) (*policy.AddressSet, *fault) {
 	return nil, unknown(func() string { return l.suggest(name) }, "unknown list %q", "@"+name)
 }
 
+// matched notes that a rule matches what is in a list.
+func (l *lists) matched(name string, rule policy.Name) {
+	list := l.byName[name]
+	if list == nil {
+		return
+	}
+	// Rules are read one by one.
+	if n := len(list.Rules); n == 0 || list.Rules[n-1] != rule {
+		list.Rules = append(list.Rules, rule)
+	}
+}
+
 func (l *lists) suggest(name string) string {
 	if !l.guesses.allow(len(l.byName) + len(l.broken)) {
 		return ""

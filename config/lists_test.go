@@ -243,3 +243,15 @@ func TestRelativePathIsNoLink(t *testing.T) {
 		t.Error(err)
 	}
 }
+func TestRulesOfAList(t *testing.T) {
+	rule := func(name, keys string) string {
+		return fmt.Sprintf("[[rule]]\nname = %q\naction = \"block\"\ndirection = \"both\"\n%s\n", name, keys)
+	}
+	c := load(t, "[list.a]\nentries = \"192.0.2.1\"\n[list.b]\nentries = \"192.0.2.2\"\n"+rule("one", `remote = ["@a", "@a", "@lan"]`+"\n"+`local = "@a"`)+
+		rule("two", `remote = ["192.0.2.0/24", "!@b"]`)+rule("off", "enabled = false\nremote = \"@a\""))
+	for _, l := range c.Lists {
+		if got, want := fmt.Sprint(l.Rules), map[string]string{"a": "[one off]", "b": "[]", "lan": "[one]"}[l.Name]; got != want {
+			t.Errorf("@%s: %s, want %s", l.Name, got, want)
+		}
+	}
+}

@@ -31,8 +31,10 @@ type loaded struct {
 
 // force is a policy in force. It does not change.
 type force struct {
-	policy     *policy.Policy
-	lists      []config.List
+	policy *policy.Policy
+	lists  []config.List
+	// dates are when the files of lists were changed last, by their paths.
+	dates      map[string]time.Time
 	sinks      config.Sinks
 	warnings   []config.Problem
 	ruleset    enforce.Ruleset
@@ -116,7 +118,7 @@ func (d *Daemon) put(ctx context.Context, l *loaded) error {
 	d.trial.Store(l.trial)
 	generation := d.nextGeneration()
 	d.force.Store(&force{
-		policy: p, lists: l.config.Lists, sinks: l.config.Sinks, warnings: l.config.Warnings, ruleset: ruleset,
+		policy: p, lists: l.config.Lists, dates: datesOf(l), sinks: l.config.Sinks, warnings: l.config.Warnings, ruleset: ruleset,
 		generation: generation, since: now, compiled: now,
 	})
 	wake(d.rescheduled)

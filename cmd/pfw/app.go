@@ -85,7 +85,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(a.try(), a.confirm(), a.revert(), a.panic())
 	root.AddCommand(a.log())
 	root.AddCommand(a.edits()...)
-	root.AddCommand(a.ban(), a.unban(), a.bans())
+	root.AddCommand(a.ban(), a.unban(), a.bans(), a.lists())
 	for _, c := range root.Commands() {
 		c.DisableFlagsInUseLine = true
 	}

@@ -34,7 +34,7 @@ func TestFixesLetPacketsPass(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name, config, more string
-		out                bool
+		out, forward       bool
 		try                func(from, to *hosts.Host) error
 		fix                string
 	}{
@@ -51,9 +51,18 @@ func TestFixesLetPacketsPass(t *testing.T) {
 		{name: "echo", try: ping("192.0.2.10"), fix: "pfw allow --in --protocol icmp --icmp-type echo-request --remote 192.0.2.7"},
 		{name: "echo of ICMPv6", config: rule("deaf", "block", "in", "protocol = \"icmpv6\""), try: ping("2001:db8::10"),
 			fix: "pfw allow --in --protocol icmpv6 --icmp-type echo-request --remote 2001:db8::7 --before deaf"},
+		{name: "forwarded", config: "[default]\nforward = \"reject\"\n" + rule("transit", "block", "forward", "in_interface = \"left\""), forward: true, try: tcp("198.51.100.2:80"),
+			fix: "pfw allow --forward --protocol tcp --port 80 --from 192.0.2.2 --to 198.51.100.2 --before transit"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			local, remote := hosts.Pair(t)
+			var local, from, to *hosts.Host
+			if c.forward {
+				from, local, to = hosts.Routed(t)
+			} else if local, from = hosts.Pair(t); c.out {
+				from, to = local, from
+			} else {
+				to = local
+			}
 			d := hosts.Prepare(t, local, c.config)
 			if c.more != "" {
 				dir := filepath.Join(filepath.Dir(d.Config), "firewall.d")
@@ -66,10 +75,6 @@ func TestFixesLetPacketsPass(t *testing.T) {
 			}
 			if err := d.Start(); err != nil {
 				t.Fatal(err)
-			}
-			from, to := remote, local
-			if c.out {
-				from, to = local, remote
 			}
 			l, err := to.Listen("tcp", ":80")
 			if err != nil {

@@ -29,6 +29,7 @@ type Backend interface {
 	Alarms
 	Edits
 	Explainer
+	Lists(ctx context.Context) (Lists, error)
 	Banner
 	Feed
 }

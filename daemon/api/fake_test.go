@@ -64,6 +64,10 @@ func (f *fake) Reload(context.Context) (Outcome, error) {
 }
 
 func (f *fake) Connections(context.Context) (Connections, error) { return Connections{}, f.err }
+func (f *fake) Lists(context.Context) (Lists, error) {
+	return Lists{[]List{{Name: "lan", Source: "built in", Entries: 6, Ranges: 6, Packets: 12}}}, f.err
+}
+
 func (f *fake) Bans(context.Context) (Bans, error) {
 	since := time.Date(2026, 11, 21, 19, 22, 14, 0, time.UTC)
 	return Bans{[]Ban{{Address: "2001:db8::/64", Since: Time{since}, Until: &Time{since.Add(time.Hour)}, Reason: "by hand"}}}, f.err

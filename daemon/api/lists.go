@@ -1,0 +1,49 @@
+package api
+
+import (
+	"context"
+	"net/http"
+)
+
+// Lists are the named address lists of the policy in force.
+type Lists struct {
+	Lists []List `json:"lists"`
+}
+
+// List is one of them.
+type List struct {
+	Name string `json:"name"`
+	// Entries counts what was read, Ranges the disjoint ranges that it comes to.
+	Entries int `json:"entries"`
+	Ranges  int `json:"ranges"`
+	// Skipped counts the lines that are no address, SkippedLines their numbers from 1.
+	Skipped      int   `json:"skipped"`
+	SkippedLines []int `json:"skipped_lines"`
+	// Source is the path of a file, "entries" or "built in".
+	Source string `json:"source"`
+	// Updated is when the file was changed last, as it was read; absent where there is none.
+	Updated *Time `json:"updated,omitempty"`
+	// Packets counts what was decided by the rules that match what is in the list. They may match more than that.
+	Packets uint64 `json:"packets"`
+}
+
+func lists(s *server, w http.ResponseWriter, r *http.Request) error {
+	if _, err := query(r); err != nil {
+		return err
+	}
+	v, err := s.backend.Lists(r.Context())
+	return answer(w, v.whole(), err)
+}
+
+func (l Lists) whole() Lists {
+	l.Lists = whole(l.Lists)
+	for i := range l.Lists {
+		l.Lists[i].SkippedLines = whole(l.Lists[i].SkippedLines)
+	}
+	return l
+}
+
+// Lists asks for the lists of the policy in force.
+func (c *Client) Lists(ctx context.Context) (v Lists, err error) {
+	return v, c.get(ctx, "lists", &v)
+}

@@ -1,0 +1,50 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"pfw/daemon/api"
+)
+
+// Lists tells of the lists of the policy in force.
+func (d *Daemon) Lists(ctx context.Context) (api.Lists, error) {
+	f := d.force.Load()
+	counts, err := d.table.Counters(ctx)
+	if err != nil {
+		return api.Lists{}, fmt.Errorf("read counters: %w", err)
+	}
+	var out api.Lists
+	for _, l := range f.lists {
+		list := api.List{
+			Name: l.Name, Source: l.Source, Entries: l.Entries, Ranges: l.Ranges, Skipped: l.Skipped, SkippedLines: l.SkippedLines,
+		}
+		if date, ok := f.dates[l.Source]; ok {
+			list.Updated = &api.Time{Time: date}
+		}
+		// The kernel counts by rule.
+		for _, rule := range l.Rules {
+			list.Packets += counts.Rules[rule].Packets
+		}
+		out.Lists = append(out.Lists, list)
+	}
+	return out, nil
+}
+
+// datesOf gives when the files of lists were changed last. Those of the last good policy are not on the disk as they were.
+func datesOf(l *loaded) map[string]time.Time {
+	out := map[string]time.Time{}
+	for _, list := range l.config.Lists {
+		if l.refused != nil || !filepath.IsAbs(list.Source) {
+			continue
+		}
+		// A file that is gone in the moment after it was read has no date.
+		if st, err := os.Stat(list.Source); err == nil {
+			out[list.Source] = st.ModTime()
+		}
+	}
+	return out
+}
