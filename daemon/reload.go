@@ -71,9 +71,11 @@ func (d *Daemon) exchange(ctx context.Context, load func() (*loaded, error), ref
 		return api.Outcome{}, errEnding
 	}
 	if err != nil {
+		d.reloads.refused.Add(1)
 		refused(err)
 		return api.Outcome{}, err
 	}
+	d.reloads.done.Add(1)
 	f := d.force.Load()
 	if !f.sinks.Journal {
 		// Else the entry says the same in the same place.

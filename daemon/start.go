@@ -49,6 +49,8 @@ type Daemon struct {
 	faults   *faults
 	ledgers  *ledgers
 	bans     *bans
+	// reloads counts what became of those who wanted another policy.
+	reloads struct{ done, refused atomic.Uint64 }
 
 	// change is held by whatever changes what is in force; stopping, once set, refuses further changes.
 	change   sync.Mutex

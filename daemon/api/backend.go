@@ -30,6 +30,8 @@ type Backend interface {
 	Edits
 	Explainer
 	Lists(ctx context.Context) (Lists, error)
+	// Metrics is text in the format of Prometheus.
+	Metrics(ctx context.Context) ([]byte, error)
 	Banner
 	Feed
 }

@@ -64,6 +64,8 @@ func (f *fake) Reload(context.Context) (Outcome, error) {
 }
 
 func (f *fake) Connections(context.Context) (Connections, error) { return Connections{}, f.err }
+func (f *fake) Metrics(context.Context) ([]byte, error)          { return []byte("pfw_bans 3\n"), f.err }
+
 func (f *fake) Lists(context.Context) (Lists, error) {
 	return Lists{[]List{{Name: "lan", Source: "built in", Entries: 6, Ranges: 6, Packets: 12}}}, f.err
 }

@@ -66,6 +66,7 @@ var routes = map[string]map[string]handler{
 	"/v1/panic":       {http.MethodPost: panicSwitch},
 	"/v1/rules/*":     {http.MethodPut: putRule, http.MethodDelete: deleteRule},
 	"/v1/bans":        {http.MethodGet: bans, http.MethodPost: ban},
+	"/v1/metrics":     {http.MethodGet: metrics},
 	"/v1/lists":       {http.MethodGet: lists},
 	"/v1/bans/*":      {http.MethodDelete: unban},
 }

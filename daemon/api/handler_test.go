@@ -53,6 +53,7 @@ func TestAnswers(t *testing.T) {
 			`"entry":{"timestamp":"0001-01-01T00:00:00.000000+0000","seq":12,"event_type":"drop","pfw":{}}}`},
 		{"POST", "/v1/reload", ``, `{"generation":8,"state":"ok","warnings":[]}`},
 		{"POST", "/v1/reload", `{}`, `{"generation":8,"state":"ok","warnings":[]}`},
+		{"GET", "/v1/metrics", "", "pfw_bans 3"},
 		{"GET", "/v1/lists", "", `{"lists":[{"name":"lan","entries":6,"ranges":6,"skipped":0,"skipped_lines":[],"source":"built in","packets":12}]}`},
 		{"GET", "/v1/bans", "", `{"bans":[{"address":"2001:db8::/64","until":"2026-11-21T20:22:14.000000Z","since":"2026-11-21T19:22:14.000000Z","reason":"by hand"}]}`},
 		{"POST", "/v1/bans", `{"address":"192.0.2.7","for":"90s","reason":"\u001b[2J"}`,

@@ -4,10 +4,11 @@ import "time"
 
 // Stats are counts since Open.
 type Stats struct {
-	Logged     uint64 // entries appended
-	Suppressed uint64 // packets over the log cap, as told by the Suppressed entries appended
-	Lost       uint64 // packets of the Lost entries appended, and what the file dropped; without a file, the journal
-	Refused    uint64 // entries that came after the end
+	Logged     uint64               // entries appended
+	Types      map[EventType]uint64 // the same by type, those of which there are none too
+	Suppressed uint64               // packets over the log cap, as told by the Suppressed entries appended
+	Lost       uint64               // packets of the Lost entries appended, and what the file dropped; without a file, the journal
+	Refused    uint64               // entries that came after the end
 	File       SinkStats
 	Journal    SinkStats
 }
@@ -22,10 +23,14 @@ type SinkStats struct {
 	Since   time.Time // when Err last came or went
 }
 
-type counts struct{ logged, suppressed, lost, refused uint64 }
+type counts struct {
+	logged, suppressed, lost, refused uint64
+	types                             [len(eventNames)]uint64
+}
 
 func (c *counts) add(e *Entry) {
 	c.logged++
+	c.types[e.EventType]++
 	switch e.EventType {
 	case Suppressed:
 		c.suppressed += e.PFW.Count
@@ -41,8 +46,12 @@ func (c *counts) add(e *Entry) {
 func (l *Log) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	types := map[EventType]uint64{}
+	for t := EventType(1); t.valid(); t++ {
+		types[t] = l.counts.types[t]
+	}
 	return Stats{
-		Logged: l.counts.logged, Suppressed: l.counts.suppressed, Lost: l.counts.lost, Refused: l.counts.refused,
+		Logged: l.counts.logged, Types: types, Suppressed: l.counts.suppressed, Lost: l.counts.lost, Refused: l.counts.refused,
 		File: l.file.snapshot(), Journal: l.journal.snapshot(),
 	}
 }
