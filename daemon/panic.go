@@ -53,7 +53,7 @@ func (d *Daemon) Panic(ctx context.Context, who api.Caller, ask api.Alarm) (api.
 				"--for 5m ends it by itself; --force does it all the same")
 		}
 	}
-	if giveUp := d.giveUp.Load(); giveUp != nil && ask.On {
+	if giveUp := d.giveUp.Load(); giveUp != nil && ask.On && d.alarm.Load() == nil {
 		// A big list takes the kernel seconds.
 		(*giveUp)(errHurry)
 	}
@@ -125,11 +125,13 @@ func (d *Daemon) untilOfPanic() []any {
 
 // saveAlarm makes a panic outlive pfwd and the machine, or not do so any more.
 func (d *Daemon) saveAlarm(a *alarm) {
-	path := panicPath(d.o.StateDir)
-	err := removeFile(path)
-	what := "the panic is over, and would be on again after a restart of pfwd"
-	if a != nil {
-		err = saveJSON(path, a)
+	var err error
+	var what string
+	if a == nil {
+		err = removeFile(panicPath(d.o.StateDir))
+		what = "the panic is over, and would be on again after a restart of pfwd"
+	} else {
+		err = saveJSON(panicPath(d.o.StateDir), a)
 		what = "the panic would be over after a restart of pfwd"
 	}
 	if err == nil {
@@ -150,6 +152,9 @@ func (d *Daemon) resumeAlarm() {
 	a := &alarm{}
 	if err == nil {
 		err = json.Unmarshal(text, a)
+	}
+	if err == nil && a.Since.IsZero() {
+		err = errors.New("it says nothing")
 	}
 	if err != nil {
 		// That it was on is for sure. To go on costs a person a command; not to, perhaps what they feared.

@@ -146,19 +146,21 @@ func TestPanicWhoseTimeWasUpMeanwhile(t *testing.T) {
 
 // Nobody who feared something is to find the machine open because a disk lost a few bytes.
 func TestPanicThatCannotBeReadIsOn(t *testing.T) {
-	local, remote := hosts.Pair(t)
-	listen(t, local, ":80")
-	d := hosts.Prepare(t, local, web)
-	if err := os.WriteFile(filepath.Join(d.Dir, "state", panicFile), []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	start(t, d)
-	if connects(t, remote, "192.0.2.10:80") {
-		t.Error("it is open")
-	}
-	pfw(t, d, "panic", "off")
-	if !connects(t, remote, "192.0.2.10:80") {
-		t.Error("it is not open again")
+	for _, text := range []string{"{", "null"} {
+		local, remote := hosts.Pair(t)
+		listen(t, local, ":80")
+		d := hosts.Prepare(t, local, web)
+		if err := os.WriteFile(filepath.Join(d.Dir, "state", panicFile), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		start(t, d)
+		if connects(t, remote, "192.0.2.10:80") {
+			t.Errorf("%s: it is open", text)
+		}
+		pfw(t, d, "panic", "off")
+		if !connects(t, remote, "192.0.2.10:80") {
+			t.Errorf("%s: it is not open again", text)
+		}
 	}
 }
 

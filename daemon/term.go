@@ -28,12 +28,12 @@ func (i instant) term(length time.Duration) term {
 	return term{For: length, Boot: i.boot, End: i.up + length, Wall: i.wall.Add(length).Round(0)}
 }
 
-// left is how much of it is to come, nothing or less once it has ended.
+// left is how much of it is to come, nothing or less once it has ended. It is never more than was given: a wall clock that
+// begins in 1970 at every boot, or a machine that goes on from an older image of its memory, must not make it last for ever.
 func (t term) left(now instant) time.Duration {
 	if t.Boot == now.boot {
-		return t.End - now.up
+		return min(t.End-now.up, t.For)
 	}
-	// A wall clock that begins in 1970 at every boot must not make it last for ever.
 	return min(t.Wall.Sub(now.wall), t.For)
 }
 

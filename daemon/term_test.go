@@ -21,6 +21,7 @@ func TestATermEndsWhateverTheWallClockSays(t *testing.T) {
 		{"the clock was set a year ahead", instant{"a", time.Hour + 20*time.Second, noon.AddDate(1, 0, 0)}, 40 * time.Second},
 		{"the clock was set back to 1970", instant{"a", time.Hour + 20*time.Second, time.Unix(0, 0)}, 40 * time.Second},
 		{"the machine slept for a day", instant{"a", 25 * time.Hour, noon.Add(24 * time.Hour)}, time.Minute - 24*time.Hour},
+		{"woken from an older image", instant{"a", time.Minute, noon.Add(20 * time.Second)}, time.Minute},
 		{"rebooted", instant{"b", 5 * time.Second, noon.Add(20 * time.Second)}, 40 * time.Second},
 		{"rebooted after its end", instant{"b", 5 * time.Second, noon.Add(time.Hour)}, -59 * time.Minute},
 		{"rebooted without a clock", instant{"b", 5 * time.Second, time.Unix(0, 0)}, time.Minute},
