@@ -14,7 +14,8 @@ import (
 	"pfw/daemon/api"
 )
 
-// ruleEdit is a change of one rule in one of the rule files. change is held as long as it lives.
+// ruleEdit is a change of one rule in one of the rule files. It is made and checked while others may change things too, so
+// that nobody waits for its lists; install finds out whether somebody did.
 type ruleEdit struct {
 	d     *Daemon
 	files []config.RuleFile // as they are
@@ -28,7 +29,6 @@ type ruleEdit struct {
 
 // PutRule puts a rule into a file, and the files in force.
 func (d *Daemon) PutRule(ctx context.Context, name string, r api.RuleEdit, match string) (api.Edited, error) {
-	defer d.hold()()
 	e, err := d.beginEdit(name, match)
 	if err != nil {
 		return api.Edited{}, err
@@ -56,7 +56,6 @@ func (d *Daemon) PutRule(ctx context.Context, name string, r api.RuleEdit, match
 
 // DeleteRule takes a rule out of its file, and puts the files in force.
 func (d *Daemon) DeleteRule(ctx context.Context, name, match string) (api.Edited, error) {
-	defer d.hold()()
 	e, err := d.beginEdit(name, match)
 	if err != nil {
 		return api.Edited{}, err
@@ -78,9 +77,6 @@ func (d *Daemon) DeleteRule(ctx context.Context, name, match string) (api.Edited
 
 // beginEdit reads the rule files, which have to be those that the change is meant for.
 func (d *Daemon) beginEdit(name, match string) (*ruleEdit, error) {
-	if d.stopping {
-		return nil, errEnding
-	}
 	if err := d.changeable(); err != nil {
 		return nil, err
 	}
@@ -198,34 +194,37 @@ func (e *ruleEdit) check() (err error) {
 
 // install writes the file and puts it in force. A file that cannot be put in force is as it was before.
 func (e *ruleEdit) install(ctx context.Context, change api.Change) (api.Outcome, error) {
+	defer e.d.hold()()
+	if err := e.d.changeable(); err != nil {
+		return api.Outcome{}, err
+	}
+	files, err := e.d.ruleFiles()
+	if err != nil {
+		return api.Outcome{}, err
+	}
+	if etagOf(files) != etagOf(e.files) {
+		return api.Outcome{}, changedMeanwhile()
+	}
 	file := e.files[e.at]
 	wrote := false
 	o, err := e.d.exchange(ctx, func() (*loaded, error) {
-		// A check may take as long as its lists are, and an editor knows no lock.
-		files, err := e.d.ruleFiles()
-		if err == nil && etagOf(files) != etagOf(e.files) {
-			err = changedMeanwhile()
-		}
-		if err == nil {
-			wrote = true
-			err = e.write()
-		}
+		wrote = true
 		e.made.why = fmt.Sprintf("rule %s %s: ", e.rule, change)
-		return e.made, err
+		return e.made, e.write()
 	}, func(err error) {
 		e.d.log.Warn("an edit of the rules is refused and changes nothing", "rule", e.rule, "error", err)
 		e.d.audit.Append(e.d.reloadEntry("not edited: " + brief(err)))
 	})
-	if err != nil && wrote {
+	if err == nil {
+		e.d.log.Info("rule "+string(change), "rule", e.rule, "file", file.Path)
+		return o, nil
+	}
+	if wrote {
 		if err := putBack(filepath.Dir(e.d.o.Config), file.Path, []byte(file.Text)); err != nil {
 			e.d.log.Error("the file has an edit that is not in force", "file", file.Path, "error", err)
 		}
 	}
-	if err != nil {
-		return api.Outcome{}, err
-	}
-	e.d.log.Info("rule "+string(change), "rule", e.rule, "file", file.Path)
-	return o, nil
+	return api.Outcome{}, err
 }
 
 // write gives the file its new text.

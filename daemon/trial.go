@@ -30,7 +30,7 @@ type trial struct {
 
 const wayOutOfTrial = "pfw confirm keeps it, pfw revert goes back to the policy of before"
 
-// changeable tells whether firewall.toml, and what is in force of it, may change now. change is held.
+// changeable tells whether firewall.toml, and what is in force of it, may change now. Whoever relies on that holds change.
 func (d *Daemon) changeable() error {
 	t := d.trial.Load()
 	if t == nil {
