@@ -1,6 +1,10 @@
 package config
 
-import "github.com/pelletier/go-toml/v2/unstable"
+import (
+	"slices"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+)
 
 // same tells whether two values say the same, wherever they stand.
 func same(a, b *value) bool {
@@ -27,12 +31,9 @@ func sameTable(a, b *table, but ...string) bool {
 }
 
 func within(a, b *table, but []string) bool {
-next:
 	for name, f := range a.fields {
-		for _, x := range but {
-			if name == x {
-				continue next
-			}
+		if slices.Contains(but, name) {
+			continue
 		}
 		if g := b.fields[name]; g == nil || !same(f.value, g.value) {
 			return false
