@@ -324,3 +324,27 @@ func TestEventsBreakOff(t *testing.T) {
 		}
 	}
 }
+
+func TestMissingIsWhatTheReaderHasNot(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		all          bool
+		past         uint64
+		wentBy, next uint64
+		missing      uint64
+	}{
+		{"all of it", false, 0, 7, 1000, 7},
+		{"after what was sent", false, 990, 9, 1000, 9},
+		{"in part read from the files", false, 995, 9, 1000, 4},
+		{"all read from the files", false, 999, 9, 1000, 0},
+		{"more than that", false, 1005, 9, 1000, 0},
+		{"some are allowed connections", false, 997, 9, 1000, 2},
+		{"which it wants", true, 997, 9, 1000, 9},
+		{"before one of them", false, 997, 9, 0, 9},
+	} {
+		o := stream{q: EventsQuery{All: c.all}, past: c.past}
+		if got := o.missing(c.wentBy, &audit.Entry{Seq: c.next}); got != c.missing {
+			t.Errorf("%s: %d, want %d", c.name, got, c.missing)
+		}
+	}
+}

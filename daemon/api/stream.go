@@ -98,7 +98,7 @@ func (o *stream) follow(ctx context.Context) error {
 		if err != nil {
 			return nil // the log has ended, or the reader
 		}
-		if missed > 0 {
+		if missed = o.missing(missed, entries[0]); missed > 0 {
 			if err := o.write(slow(missed)); err != nil {
 				return err
 			}
@@ -107,11 +107,24 @@ func (o *stream) follow(ctx context.Context) error {
 			if e.Seq > 0 && e.Seq <= o.past {
 				continue
 			}
+			o.past = max(o.past, e.Seq)
 			if err := o.send(e); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// missing is how many of the entries that went by before next the reader has not: some may be of the past that it read from
+// the files, and those without a number are not for everyone.
+func (o *stream) missing(wentBy uint64, next *audit.Entry) uint64 {
+	switch {
+	case next.Seq == 0 || o.q.unlogged():
+		return wentBy
+	case next.Seq <= o.past:
+		return 0
+	}
+	return min(wentBy, next.Seq-1-o.past)
 }
 
 // slow tells a reader that it was too slow. It is not logged, so it has no number.
