@@ -134,6 +134,27 @@ func TestHundredSubscribers(t *testing.T) {
 	wait.Wait()
 }
 
+// Who reads along learns what the file does not have, and with which number.
+func TestSubscriberIsToldWhatTheFileLost(t *testing.T) {
+	s := newSetup(t)
+	hold, held := make(chan struct{}), make(chan struct{}, 10)
+	l := start(t, s.options(), func(l *Log) { l.file.store, l.file.limit = &late{l.file.store, held, hold}, 1 })
+	sub := l.Subscribe()
+	defer sub.Close()
+	l.Append(drop("a"))
+	<-held
+	l.Append(drop("b")) // finds the queue full
+	close(hold)
+	eventually(t, "the loss is told", func() bool { return l.Stats().File.Written == 2 })
+	l.stop()
+	if got := next(t, sub, 9); got != "1 2 3" {
+		t.Errorf("got %s", got)
+	}
+	if got := seqs(entries(t, s.file)); got != "1 3" {
+		t.Errorf("the file has %s", got)
+	}
+}
+
 func TestFeedKeepsNothingForNobody(t *testing.T) {
 	l := start(t, newSetup(t).options())
 	s := l.Subscribe()
