@@ -100,7 +100,11 @@ func (a *app) bans() *cobra.Command {
 
 func (s *screen) banned(v api.Bans, now time.Time) {
 	for _, b := range v.Bans {
-		s.printf("%s is banned %s: %s\n", styled{bold, b.Address}, banEnd(b, now), b.Reason)
+		word := "until "
+		if b.Until == nil {
+			word = ""
+		}
+		s.printf("%s is banned %s%s: %s\n", styled{bold, b.Address}, word, banEnd(b, now), b.Reason)
 	}
 }
 
@@ -131,5 +135,5 @@ func banEnd(b api.Ban, now time.Time) string {
 	if b.Until == nil {
 		return "for good"
 	}
-	return "until " + moment(*b.Until) + " (" + lasting(b.Until.Sub(now).Round(time.Second)) + ")"
+	return moment(*b.Until) + " (" + lasting(b.Until.Sub(now).Round(time.Second)) + ")"
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"flag"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"pfw/daemon/api"
+	"pfw/daemon/audit"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -106,4 +108,42 @@ func TestUnits(t *testing.T) {
 			t.Errorf("got %q, want %q", c.got, c.want)
 		}
 	}
+}
+
+func TestBansAndLists(t *testing.T) {
+	until, later := at("20:22:14"), at("23:59:59")
+	bans := api.Bans{Bans: []api.Ban{
+		{Address: "203.0.113.7", Since: at("19:22:14"), Until: &until, Reason: "guesses \x1b[2Jpasswords"},
+		{Address: "2001:db8:1:2::/64", Since: at("19:23:00"), Until: &later, Rule: "ssh", Reason: "more than 6/minute"},
+		{Address: "192.0.2.99", Since: at("19:24:00"), Reason: "in the kernel"},
+	}}
+	golden(t, "bans", func(s *screen) { s.bans(bans, at("19:30:00").Time) })
+	golden(t, "bans-none", func(s *screen) { s.bans(api.Bans{}, at("19:30:00").Time) })
+	golden(t, "banned", func(s *screen) { s.banned(bans, at("19:30:00").Time) })
+	golden(t, "unbanned", func(s *screen) { s.unbanned(bans) })
+	updated := at("06:00:00")
+	lists := api.Lists{Lists: []api.List{
+		{Name: "lan", Source: "built in", Entries: 6, Ranges: 6},
+		{Name: "spamhaus", Source: "/etc/pfw/lists/spamhaus.netset", Entries: 1234567, Ranges: 1230000, Skipped: 12, SkippedLines: []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 77, 99}, Updated: &updated, Packets: 4711},
+		{Name: "one", Source: "/etc/pfw/lists/one", Entries: 100, Ranges: 90, Skipped: 1, SkippedLines: []int{3}, Updated: &updated},
+	}}
+	golden(t, "lists", func(s *screen) { s.lists(lists) })
+	golden(t, "lists-refreshed", func(s *screen) {
+		s.refreshed(api.Lists{Lists: []api.List{{Name: "lan", Entries: 6}, {Name: "spamhaus", Entries: 1}, {Name: "old", Entries: 3}}}, lists)
+	})
+}
+
+func TestExplainEntry(t *testing.T) {
+	e := audit.Entry{Timestamp: at("19:22:14").Time, Seq: 12, EventType: audit.Drop, Direction: "in", Proto: "TCP", InIface: "eth0",
+		SrcIP: audit.Host(netip.MustParseAddr("203.0.113.7")), SrcPort: audit.Known[uint16](40312),
+		DestIP: netip.MustParseAddr("192.0.2.10"), DestPort: audit.Known[uint16](23), PFW: audit.PFW{Action: "block", Rule: "no-telnet"}}
+	v := api.Explain{
+		Packet: "in tcp 203.0.113.7:40312 -> 192.0.2.10:23 on eth0", Entry: &e,
+		Decision: api.Decision{Verdict: "block", Rule: "no-telnet", Reason: "rule no-telnet blocks tcp port 23", File: "/etc/pfw/firewall.toml", Line: 12},
+		Steps:    []api.Step{{Rule: "ssh", Why: "port is 23, the rule asks for 22"}, {Rule: "no-telnet", Matched: true, Why: "all that the rule asks for holds"}},
+		Fix:      "pfw allow --in --protocol tcp --port 23 --remote 203.0.113.7 --before no-telnet",
+	}
+	golden(t, "explain-entry", func(s *screen) { s.explain(v) })
+	v.Now, v.Steps, v.Fix = &api.Decision{Verdict: "block", Rule: "banned", Reason: "203.0.113.7 is banned for good: enough"}, nil, "pfw unban 203.0.113.7"
+	golden(t, "explain-entry-now", func(s *screen) { s.explain(v) })
 }

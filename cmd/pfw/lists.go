@@ -115,9 +115,11 @@ func (s *screen) lists(v api.Lists) {
 		})
 	}
 	s.table(rows, 6)
+	gap := "\n"
 	for _, l := range v.Lists {
 		if l.Skipped > 0 {
-			s.printf("\n%s skips what is no address: %s\n", styled{bold, "@" + l.Name}, lines(l.SkippedLines))
+			s.printf("%s%s skips what is no address: %s\n", block(gap), styled{bold, "@" + l.Name}, lines(l.SkippedLines))
+			gap = ""
 		}
 	}
 }
