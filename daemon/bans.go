@@ -29,11 +29,11 @@ type bans struct {
 	empty bool
 	// looked is when the kernel was asked last and next when all of it is asked again; under change.
 	looked, next time.Time
-	// saved is the file as it was written last; under change.
-	saved []byte
 
 	mu  sync.Mutex
 	all map[netip.Prefix]ban
+	// unsaved says that the file is behind.
+	unsaved bool
 }
 
 // ban is one remote's.
@@ -67,7 +67,7 @@ func (b *bans) get(remote netip.Prefix) (ban, bool) {
 func (b *bans) put(remote netip.Prefix, x ban) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.all[remote] = x
+	b.all[remote], b.unsaved = x, true
 }
 
 // list gives a copy.
@@ -75,6 +75,19 @@ func (b *bans) list() map[netip.Prefix]ban {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return maps.Clone(b.all)
+}
+
+// over lists the bans whose time is over.
+func (b *bans) over(now time.Time) map[netip.Prefix]ban {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := map[netip.Prefix]ban{}
+	for remote, x := range b.all {
+		if x.over(now) {
+			out[remote] = x
+		}
+	}
+	return out
 }
 
 // count is how many are banned.
@@ -117,6 +130,7 @@ func (b *bans) begun(remote netip.Prefix, x ban) {
 func (b *bans) finished(remote netip.Prefix, x ban, why string) {
 	b.mu.Lock()
 	delete(b.all, remote)
+	b.unsaved = true
 	b.mu.Unlock()
 	b.d.audit.Append(audit.Entry{EventType: audit.Unban, SrcIP: remote,
 		PFW: audit.PFW{Rule: x.Rule, Reason: why + "; it was banned: " + x.Reason, Until: x.Until}})

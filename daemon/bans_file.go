@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -54,27 +53,25 @@ func newBans(d *Daemon) *bans {
 
 // save writes the bans where they changed. change is held.
 func (b *bans) save() {
+	b.mu.Lock()
+	unsaved := b.unsaved
+	b.mu.Unlock()
+	if !unsaved {
+		return
+	}
 	var file banFile
 	for remote, x := range b.list() {
 		file.Bans = append(file.Bans, savedBan{remote, x})
 	}
 	slices.SortFunc(file.Bans, func(x, y savedBan) int { return x.Remote.Addr().Compare(y.Remote.Addr()) })
-	text, err := json.Marshal(file)
-	if err == nil && bytes.Equal(text, b.saved) {
-		return
-	}
-	if err == nil {
-		err = replaceFile(b.path, func(w io.Writer) error {
-			_, err := w.Write(append(text, '\n'))
-			return err
-		})
-	}
-	if err != nil {
+	if err := replaceFile(b.path, func(w io.Writer) error { return json.NewEncoder(w).Encode(file) }); err != nil {
 		b.d.unsaved(unsavedBans, err)
 		return
 	}
 	b.d.faults.clear(unsavedBans)
-	b.saved = text
+	b.mu.Lock()
+	b.unsaved = false
+	b.mu.Unlock()
 }
 
 // end leaves the bans to a successor. What happens to the kernel's from now on is no end of a ban.

@@ -54,10 +54,7 @@ func (b *bans) tick(ctx context.Context) error {
 
 // due looks at the bans whose time is over. change is held.
 func (b *bans) due(ctx context.Context, now time.Time) error {
-	for remote, x := range b.list() {
-		if !x.over(now) {
-			continue
-		}
+	for remote, x := range b.over(now) {
 		k, still, err := b.d.table.Banned(ctx, remote)
 		if err != nil {
 			return err
