@@ -69,7 +69,7 @@ install: build
 	chmod 0644 $(LIB)/systemd/system/pfwd.service
 	install -m 0644 packaging/pfw.sysusers $(LIB)/sysusers.d/pfw.conf
 	install -m 0644 packaging/pfw.tmpfiles $(LIB)/tmpfiles.d/pfw.conf
-	install -m 0644 packaging/man/pfw.1 $(SHARE)/man/man1
+	install -m 0644 packaging/man/*.1 $(SHARE)/man/man1
 	install -m 0644 packaging/man/firewall.toml.5 $(SHARE)/man/man5
 	install -m 0644 packaging/man/pfwd.8 $(SHARE)/man/man8
 	bin/pfw completion bash >$(word 1,$(COMPLETIONS))
@@ -88,7 +88,7 @@ ifeq ($(DESTDIR),)
 	if [ -d /run/systemd/system ]; then systemctl disable --now pfwd.service || true; fi
 endif
 	rm -f $(BIN)/pfwd $(BIN)/pfw $(LIB)/systemd/system/pfwd.service $(LIB)/sysusers.d/pfw.conf $(LIB)/tmpfiles.d/pfw.conf \
-		$(SHARE)/man/man1/pfw.1 $(SHARE)/man/man5/firewall.toml.5 $(SHARE)/man/man8/pfwd.8 $(SHARE)/pfw/firewall.toml $(COMPLETIONS)
+		$(SHARE)/man/man1/pfw.1 $(SHARE)/man/man1/pfw-*.1 $(SHARE)/man/man5/firewall.toml.5 $(SHARE)/man/man8/pfwd.8 $(SHARE)/pfw/firewall.toml $(COMPLETIONS)
 	-rmdir $(SHARE)/pfw
 ifeq ($(DESTDIR),)
 	if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi

@@ -118,7 +118,10 @@ func TestTableThatOthersChangeIsRestored(t *testing.T) {
 
 func TestOpenConnectionsAreJudgedAtTheEdgeOfUntil(t *testing.T) {
 	local, remote := hosts.Pair(t)
-	end := time.Now().Add(4 * time.Second).Truncate(time.Second).Add(time.Second)
+	// The connection is to be open before the end, so building the programs must not count.
+	hosts.Build(t, "./cmd/pfwd")
+	hosts.Build(t, "./cmd/pfw")
+	end := time.Now().Add(8 * time.Second).Truncate(time.Second).Add(time.Second)
 	d := hosts.Run(t, local, blockAll+rule("for-now", "allow", "in", 80)+"until = "+end.Format("2006-01-02T15:04:05Z07:00")+"\n")
 	s := stream(t, remote, local, "192.0.2.10:80")
 	e, err := d.WaitEntry(time.Until(end)+limit, isCut("default", "in", 80))

@@ -64,8 +64,23 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "pfw",
 		Short: "Ask and steer the pfw personal firewall",
-		Long: "pfw asks and steers the personal firewall that pfwd keeps in force.\n" +
-			"check, and show and explain with --config, read a file: they need neither daemon nor root.",
+		Long: `pfw is everything a person does with the firewall that pfwd keeps in force. It talks to the daemon over its control
+socket, which root and members of group pfw may use. check, and show and explain with --config, read a file: they
+need neither daemon nor root.
+
+Exit status:
+
+    0  done
+    1  failed
+    2  wrong usage
+    3  the daemon is not reachable
+    4  the file is not valid
+    5  an expectation failed
+
+Environment:
+
+    PFW_SOCKET  the control socket, where --socket is not given
+    NO_COLOR    no colours, on a terminal too`,
 		Example: "  pfw status\n  pfw check && pfw reload",
 		Version: version, SilenceErrors: true, SilenceUsage: true, DisableFlagsInUseLine: true,
 		Args: cobra.ArbitraryArgs,
@@ -89,6 +104,7 @@ func (a *app) root() *cobra.Command {
 	for _, c := range root.Commands() {
 		c.DisableFlagsInUseLine = true
 	}
+	a.complete(root.Commands())
 	root.SetHelpCommand(helpCommand())
 	root.InitDefaultCompletionCmd("")
 	for _, c := range root.Commands() {

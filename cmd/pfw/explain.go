@@ -28,8 +28,8 @@ Where it would not pass, the command that allows it is printed, with the narrowe
 
 A packet is written as in [[expect]], in one argument or as words:
 
-  DIRECTION PROTOCOL[/ICMP-TYPE] [SOURCE][:PORT] -> [DESTINATION][:PORT]
-            [on IFACE] [user NAME] [group NAME] [at TIME]
+    DIRECTION PROTOCOL[/ICMP-TYPE] [SOURCE][:PORT] -> [DESTINATION][:PORT]
+        [on IFACE] [user NAME] [group NAME] [at TIME]
 
 "to" and "→" may stand for "->", which a shell takes for a redirection unless it is quoted. What is left out does not
 match a rule that asks for it, but for the source port and this machine's own address.

@@ -22,7 +22,6 @@ type filterFlags []*filterFlag
 type filterFlag struct {
 	name, key string // on the command line, and in the API
 	usage     string
-	words     []string // that it takes, where these are few
 	values    []string
 }
 
@@ -32,19 +31,13 @@ func newFilterFlags(cmd *cobra.Command) filterFlags {
 		{name: "src", key: "src", usage: "from an `ADDRESS`, a prefix or a range"},
 		{name: "dest", key: "dest", usage: "to an `ADDRESS`, a prefix or a range"},
 		{name: "port", key: "port", usage: "from or to a `PORT`, a range or a service"},
-		{name: "direction", key: "direction", words: api.Directions, usage: "of a `DIRECTION`: " + strings.Join(api.Directions, ", ")},
-		{name: "action", key: "action", words: api.Actions, usage: "with an `ACTION`: " + strings.Join(api.Actions, ", ")},
+		{name: "direction", key: "direction", usage: "of a `DIRECTION`: " + strings.Join(api.Directions, ", ")},
+		{name: "action", key: "action", usage: "with an `ACTION`: " + strings.Join(api.Actions, ", ")},
 		{name: "proto", key: "proto", usage: "of a `PROTOCOL`, by name or number"},
-		{name: "event", key: "event_type", words: api.EventTypes, usage: "of a `TYPE`: " + strings.Join(api.EventTypes, ", ")},
+		{name: "event", key: "event_type", usage: "of a `TYPE`: " + strings.Join(api.EventTypes, ", ")},
 	}
 	for _, f := range all {
 		cmd.Flags().StringArrayVar(&f.values, f.name, nil, f.usage)
-		if len(f.words) > 0 {
-			// It fails for a flag that is not there or has one already.
-			if err := cmd.RegisterFlagCompletionFunc(f.name, cobra.FixedCompletions(f.words, cobra.ShellCompDirectiveNoFileComp)); err != nil {
-				panic(err)
-			}
-		}
 	}
 	return all
 }

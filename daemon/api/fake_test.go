@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -21,6 +22,8 @@ type fake struct {
 	subs   chan struct{} // has one for each that follows
 	file   string        // of the log; "" for none
 	asked  string
+	// bodyTime is how long a request may take to arrive; zero is plenty, as 8 MiB take their time on a busy machine.
+	bodyTime time.Duration
 }
 
 func (f *fake) Status(context.Context) (Status, error) {
@@ -116,7 +119,7 @@ func startBackend(t *testing.T, f *fake, b Backend, g gate) (path string) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	s := &server{ctx: ctx, backend: b, log: slog.New(slog.DiscardHandler), gate: g, bodyTime: 300 * time.Millisecond}
+	s := &server{ctx: ctx, backend: b, log: slog.New(slog.DiscardHandler), gate: g, bodyTime: cmp.Or(f.bodyTime, time.Minute)}
 	go func() { ended <- serve(ctx, l, s) }()
 	t.Cleanup(func() {
 		cancel()

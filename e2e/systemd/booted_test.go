@@ -59,6 +59,7 @@ func TestBooted(t *testing.T) {
 				{"reload", (*booted).reload},
 				{"reload of a bad file", (*booted).badReload},
 				{"trial and panic", (*booted).trialAndPanic},
+				{"edit and ban as a member of the group", (*booted).editsAndBans},
 				{"restart without a gap", (*booted).restart},
 				{"crash without a gap", (*booted).crash},
 				{"watchdog", (*booted).watchdog},
