@@ -130,6 +130,8 @@ func (d *Daemon) Unban(ctx context.Context, address string) (api.Bans, error) {
 	}
 	b.finished(remote, x, byHand)
 	b.save()
+	// There is room now where there was none.
+	b.next = time.Time{}
 	return api.Bans{Bans: []api.Ban{x.answer(remote)}}, nil
 }
 
