@@ -278,3 +278,28 @@ func TestDamagedFileOfBans(t *testing.T) {
 		}
 	}
 }
+
+// A disk that is full keeps nobody from being banned; that it is, is shown until it is over.
+func TestBansThatCannotBeSaved(t *testing.T) {
+	local, remote := hosts.Pair(t)
+	listen(t, local, ":80")
+	d := hosts.Run(t, local, letIn)
+	inTheWay := filepath.Join(d.Dir, "state", "bans.json.tmp")
+	if err := os.Mkdir(inTheWay, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	pfw(t, d, "ban", "192.0.2.7")
+	if connects(t, remote, "192.0.2.10:80") {
+		t.Error("a banned remote comes in")
+	}
+	if s := pfw(t, d, "status", "--json"); !strings.Contains(s, "the state directory cannot be written") {
+		t.Error(s)
+	}
+	if err := os.Remove(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is saved", limit, func() bool {
+		text, err := os.ReadFile(filepath.Join(d.Dir, "state", "bans.json"))
+		return err == nil && strings.Contains(string(text), "192.0.2.7/32") && strings.Contains(pfw(t, d, "status", "--json"), `"faults":[]`)
+	})
+}
