@@ -18,7 +18,7 @@ type metrics struct {
 	status  api.Status
 	rules   api.Rules // with what is always in force
 	lists   api.Lists
-	events  map[audit.EventType]uint64
+	log     audit.Stats
 	reloads struct{ done, refused uint64 }
 }
 
@@ -34,7 +34,7 @@ func (d *Daemon) Metrics(ctx context.Context) (text []byte, err error) {
 	if m.lists, err = d.Lists(ctx); err != nil {
 		return nil, err
 	}
-	m.events = d.audit.Stats().Types
+	m.log = d.audit.Stats()
 	m.reloads.done, m.reloads.refused = d.reloads.done.Load(), d.reloads.refused.Load()
 	if text, err = m.text(); err != nil {
 		return nil, fmt.Errorf("write metrics: %w", err)
@@ -115,9 +115,10 @@ func (m *metrics) collectStatus(gauge, counter families) {
 	counter("events_suppressed_packets_total", "Packets over a rule's log cap since the daemon's start.")(float64(s.Events.Suppressed))
 	counter("events_lost_packets_total", "Packets whose log messages were lost since the daemon's start.")(float64(s.Events.Lost))
 	events := counter("events_total", "Entries of the audit log since the daemon's start.", "type")
-	for t, n := range m.events {
+	for t, n := range m.log.Types {
 		events(float64(n), t.String())
 	}
+	counter("events_missed_total", "Entries that those who follow the log live were too slow for, each one's.")(float64(m.log.Missed))
 	reloads := counter("reloads_total", "Changes of the policy that were asked for since the daemon's start.", "result")
 	reloads(float64(m.reloads.done), "ok")
 	reloads(float64(m.reloads.refused), "refused")

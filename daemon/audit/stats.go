@@ -9,6 +9,7 @@ type Stats struct {
 	Suppressed uint64               // packets over the log cap, as told by the Suppressed entries appended
 	Lost       uint64               // packets of the Lost entries appended, and what the file dropped; without a file, the journal
 	Refused    uint64               // entries that came after the end
+	Missed     uint64               // entries that subscribers were too slow for, each one's
 	File       SinkStats
 	Journal    SinkStats
 }
@@ -24,8 +25,8 @@ type SinkStats struct {
 }
 
 type counts struct {
-	logged, suppressed, lost, refused uint64
-	types                             [len(eventNames)]uint64
+	logged, suppressed, lost, refused, missed uint64
+	types                                     [len(eventNames)]uint64
 }
 
 func (c *counts) add(e *Entry) {
@@ -51,7 +52,7 @@ func (l *Log) Stats() Stats {
 		types[t] = l.counts.types[t]
 	}
 	return Stats{
-		Logged: l.counts.logged, Types: types, Suppressed: l.counts.suppressed, Lost: l.counts.lost, Refused: l.counts.refused,
+		Logged: l.counts.logged, Types: types, Suppressed: l.counts.suppressed, Lost: l.counts.lost, Refused: l.counts.refused, Missed: l.counts.missed,
 		File: l.file.snapshot(), Journal: l.journal.snapshot(),
 	}
 }

@@ -105,6 +105,7 @@ func (s *Subscription) take(into []*Entry) (n int, missed uint64, news <-chan st
 	f := &s.log.feed
 	if oldest := f.added - min(f.added, feedSize); s.next < oldest {
 		missed = oldest - s.next
+		s.log.counts.missed += missed
 		s.next = oldest
 	}
 	for ; n < len(into) && s.next < f.added; n++ {
