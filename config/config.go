@@ -64,7 +64,7 @@ type Expectation struct {
 
 // Options says what Load works with.
 type Options struct {
-	// Source is where files come from; nil is Disk.
+	// Source is where files come from; nil is Regular.
 	Source Source
 	// Now decides which rules are past their until; zero is the present.
 	Now time.Time

@@ -28,7 +28,7 @@ func (f files) ReadBeneath(path string, directories []string) ([]byte, error) {
 	return f.ReadFile(path)
 }
 
-func (f files) ReadDir(path string) ([]string, error) {
+func (f files) ReadDir(path string, _ []string) ([]string, error) {
 	var out []string
 	for p := range f {
 		if filepath.Dir(p) == path {

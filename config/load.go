@@ -13,7 +13,7 @@ import (
 // *Errors where the files could be read and are not valid; any other where firewall.toml itself could not be read.
 func Load(path string, o Options) (*Config, error) {
 	if o.Source == nil {
-		o.Source = Disk()
+		o.Source = Regular()
 	}
 	if o.Now.IsZero() {
 		o.Now = time.Now()

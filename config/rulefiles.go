@@ -57,7 +57,7 @@ func readFrom(path string) []string {
 // moreFiles lists the files of firewall.d beside a firewall.toml.
 func moreFiles(path string, src Source) ([]string, error) {
 	dir := filepath.Join(filepath.Dir(path), "firewall.d")
-	names, err := src.ReadDir(dir)
+	names, err := src.ReadDir(dir, readFrom(path))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read %s: %w", dir, err)
 	}

@@ -34,7 +34,7 @@ func (s *Snapshot) ReadFile(path string) ([]byte, error) {
 func (s *Snapshot) ReadBeneath(path string, _ []string) ([]byte, error) { return s.ReadFile(path) }
 
 // ReadDir lists the files of the directory that were read.
-func (s *Snapshot) ReadDir(path string) ([]string, error) {
+func (s *Snapshot) ReadDir(path string, _ []string) ([]string, error) {
 	var names []string
 	for p := range s.files {
 		if filepath.Dir(p) == clean(path) {
@@ -128,7 +128,9 @@ func (r recorder) ReadBeneath(path string, directories []string) ([]byte, error)
 	return r.keep(path, data, err)
 }
 
-func (r recorder) ReadDir(path string) ([]string, error) { return r.from.ReadDir(path) }
+func (r recorder) ReadDir(path string, directories []string) ([]string, error) {
+	return r.from.ReadDir(path, directories)
+}
 
 // clean gives the path by which a snapshot knows a file: absolute, so that a load from another directory finds it.
 func clean(path string) string {

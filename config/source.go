@@ -17,8 +17,8 @@ type Source interface {
 	// ReadBeneath reads a file that a rule file names; it fails with ErrOutside where the file, symbolic links followed,
 	// lies beneath none of the directories.
 	ReadBeneath(path string, directories []string) ([]byte, error)
-	// ReadDir lists the names in a directory, ascending.
-	ReadDir(path string) ([]string, error)
+	// ReadDir lists the names in a directory, in any order; it fails with ErrOutside as ReadBeneath does.
+	ReadDir(path string, directories []string) ([]string, error)
 }
 
 // ErrOutside says that a file lies beneath none of the directories in which pfw reads.
@@ -30,9 +30,16 @@ const maxFile = 128 << 20
 // Disk is the machine's own files.
 func Disk() Source { return disk{} }
 
-type disk struct{}
+// Regular is Disk for who must not wait: a named pipe or a terminal in the place of a file has its reader wait for a writer.
+func Regular() Source { return disk{regular: true} }
 
-func (disk) ReadFile(path string) ([]byte, error) {
+type disk struct{ regular bool }
+
+func (d disk) ReadFile(path string) ([]byte, error) {
+	if d.regular {
+		f, err := os.OpenFile(path, unwaiting, 0)
+		return readRegular(f, err, path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -42,6 +49,40 @@ func (disk) ReadFile(path string) ([]byte, error) {
 }
 
 func (disk) ReadBeneath(path string, directories []string) ([]byte, error) {
+	home, rest, err := locate(path, directories)
+	if err != nil {
+		return nil, err
+	}
+	// No link that is put in the way meanwhile leads out of it.
+	root, err := os.OpenRoot(home)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	f, err := root.OpenFile(rest, unwaiting, 0)
+	return readRegular(f, err, filepath.Join(home, rest))
+}
+
+func (disk) ReadDir(path string, directories []string) ([]string, error) {
+	home, rest, err := locate(path, directories)
+	if err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(home)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	f, err := root.OpenFile(rest, unwaiting|syscall.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Readdirnames(-1)
+}
+
+// locate finds the directory that a path lies beneath, links followed, and the path from there.
+func locate(path string, directories []string) (home, rest string, err error) {
 	outside := &os.PathError{Op: "open", Path: path, Err: ErrOutside}
 	var homes, spelled []string
 	for _, d := range directories {
@@ -52,18 +93,27 @@ func (disk) ReadBeneath(path string, directories []string) ([]byte, error) {
 		spelled = append(spelled, clean(d))
 	}
 	// By its name first: whether a file is there, outside, is nothing that an error may tell.
-	if _, _, ok := beneath(clean(path), append(spelled, homes...)); !ok {
-		return nil, outside
+	inside := append(spelled, homes...)
+	if _, _, ok := beneath(clean(path), inside); !ok {
+		return "", "", outside
 	}
 	real, err := resolve(path)
 	if err != nil {
-		return nil, err
+		// Nor by a link: only what is wrong inside is told, and that links lead in a circle.
+		told := !errors.Is(err, syscall.ENOTDIR)
+		if at := new(os.PathError); errors.As(err, &at) {
+			_, _, told = beneath(at.Path, inside)
+		}
+		if told {
+			return "", "", err
+		}
+		return "", "", outside
 	}
 	home, rest, ok := beneath(real, homes)
 	if !ok {
-		return nil, outside
+		return "", "", outside
 	}
-	return readBeneath(home, rest)
+	return home, rest, nil
 }
 
 // beneath finds the directory that holds a path, and the path from there. All are absolute.
@@ -86,20 +136,15 @@ func resolve(path string) (string, error) {
 	return filepath.EvalSymlinks(path)
 }
 
-// readBeneath opens through os.Root, which no link that is put in the way after the check above leads out of.
-func readBeneath(home, rest string) ([]byte, error) {
-	root, err := os.OpenRoot(home)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	// Without O_NONBLOCK the opening of a named pipe waits for a writer.
-	f, err := root.OpenFile(rest, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+// unwaiting opens a named pipe without waiting for a writer.
+const unwaiting = os.O_RDONLY | syscall.O_NONBLOCK
+
+// readRegular reads what was opened, unless it failed or is no regular file.
+func readRegular(f *os.File, err error, path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	path := filepath.Join(home, rest)
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -119,16 +164,4 @@ func readAll(r io.Reader, path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s is larger than %d MiB", path, maxFile>>20)
 	}
 	return data, nil
-}
-
-func (disk) ReadDir(path string) ([]string, error) {
-	entries, err := os.ReadDir(path)
-	if err != nil {
-		return nil, err
-	}
-	names := make([]string, len(entries))
-	for i, e := range entries {
-		names[i] = e.Name()
-	}
-	return names, nil
 }

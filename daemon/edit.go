@@ -187,7 +187,7 @@ func (e *ruleEdit) check() (err error) {
 		return err
 	}
 	e.made, err = loadFile(e.d.o.Config, config.Options{
-		Now: time.Now(), Control: true, Source: overlay{config.Disk(), path, []byte(e.text)},
+		Now: time.Now(), Control: true, Source: overlay{config.Regular(), path, []byte(e.text)},
 	})
 	return err
 }

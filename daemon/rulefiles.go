@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -30,10 +31,11 @@ func (d *Daemon) Config(context.Context) (api.File, error) {
 
 func (d *Daemon) ruleFiles() ([]config.RuleFile, error) {
 	files, err := config.ReadRuleFiles(d.o.Config, config.Disk())
+	at := new(os.PathError)
 	switch {
-	case errors.Is(err, config.ErrOutside):
+	case errors.Is(err, config.ErrOutside) && errors.As(err, &at):
 		// Whoever may use the socket is not, for that, allowed to read whatever pfwd can.
-		return nil, api.NewProblem(http.StatusConflict, d.o.Config+" is a link to somewhere else, so it is neither shown nor edited here",
+		return nil, api.NewProblem(http.StatusConflict, at.Path+" is a link to somewhere else, so it is neither shown nor edited here",
 			"read and edit it where it lies, then pfw reload")
 	case err != nil:
 		return nil, fmt.Errorf("read rule files: %w", err)
