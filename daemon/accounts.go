@@ -127,9 +127,8 @@ func (a *accounts) read(now time.Time, counts map[accountKey]reading) {
 	}
 }
 
-// tick is read once a second. It tells whether due has anything to look at.
-func (a *accounts) tick(now time.Time, counts map[accountKey]reading) (unsettled bool) {
-	a.read(now, counts)
+// tick comes after a reading, once a second. It tells whether due has anything to look at.
+func (a *accounts) tick() (unsettled bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, acc := range a.all {

@@ -35,7 +35,8 @@ func (b *books) packets(sent, over, arrive int64) {
 
 func (b *books) tick(quiet bool, certain int64) {
 	b.now = b.now.Add(time.Second)
-	b.a.tick(b.now, map[accountKey]reading{telnetKey: b.kernel})
+	b.a.read(b.now, map[accountKey]reading{telnetKey: b.kernel})
+	b.a.tick()
 	for _, e := range b.a.due(b.now, quiet, certain) {
 		b.entered[e.EventType] += int64(e.PFW.Count)
 	}
@@ -101,7 +102,8 @@ func TestAccountsAreEven(t *testing.T) {
 				t.Errorf("%s: %d %s, want %d", c.name, b.entered[kind], kind, n)
 			}
 		}
-		if b.a.tick(b.now, map[accountKey]reading{telnetKey: b.kernel}) {
+		b.a.read(b.now, map[accountKey]reading{telnetKey: b.kernel})
+		if b.a.tick() {
 			t.Errorf("%s: there is still something to do", c.name)
 		}
 	}
@@ -170,7 +172,8 @@ func TestAccountsOverACrash(t *testing.T) {
 		if lost != c.lost || inFile[telnetKey] != c.saved+c.beyond {
 			t.Errorf("%s: %d lost and %d in the file, want %d and %d", c.name, lost, inFile[telnetKey], c.lost, c.saved+c.beyond)
 		}
-		if after.tick(before.now, map[accountKey]reading{telnetKey: now}) {
+		after.read(before.now, map[accountKey]reading{telnetKey: now})
+		if after.tick() {
 			t.Errorf("%s: not even", c.name)
 		}
 	}

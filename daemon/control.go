@@ -17,9 +17,8 @@ func (d *Daemon) Status(ctx context.Context) (api.Status, error) {
 	f := d.force.Load()
 	// The accounts are read once a second; who asks wants to see what just happened, but not to wait for a big list.
 	if !d.busy() {
-		if counts, err := d.table.Counters(ctx); err == nil {
-			d.accounts.read(time.Now(), readings(counts))
-		}
+		// Where that fails, the task that keeps the table says what is wrong with it.
+		_, _ = d.count(ctx)
 	}
 	allowed, blocked := d.accounts.sums()
 	stats := d.audit.Stats()
@@ -39,11 +38,10 @@ func (d *Daemon) Status(ctx context.Context) (api.Status, error) {
 // Rules tells the rules in force with their counters.
 func (d *Daemon) Rules(ctx context.Context, always bool) (api.Rules, error) {
 	f := d.force.Load()
-	counts, err := d.table.Counters(ctx)
+	counts, err := d.count(ctx)
 	if err != nil {
 		return api.Rules{}, fmt.Errorf("read counters: %w", err)
 	}
-	d.accounts.read(time.Now(), readings(counts))
 	enforced := d.enforced(f.policy)
 	out := api.NewRules(enforced, always)
 	for i := range out.Rules {

@@ -139,6 +139,8 @@ func (d *Daemon) apply(ctx context.Context, p *policy.Policy, r enforce.Ruleset,
 	// Nobody is to look who is banned between a set that is made anew and the bans that are put into it.
 	d.bans.change.Lock()
 	defer d.bans.change.Unlock()
+	d.counting.Lock()
+	defer d.counting.Unlock()
 	applied, err := d.table.Apply(ctx, r)
 	if err != nil {
 		return fmt.Errorf("put the policy in force: %w", err)

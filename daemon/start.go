@@ -60,6 +60,8 @@ type Daemon struct {
 	force    atomic.Pointer[force]
 	// giveUp ends the loading of a policy that is not in force yet, nil while none is loaded.
 	giveUp atomic.Pointer[context.CancelCauseFunc]
+	// counting is held from a reading of the kernel's counters, or a change of them, until the accounts have it.
+	counting sync.Mutex
 	// telling is held by whatever writes what is due; reckoned, under it, is how many of the messages that the readers know
 	// to be lost the accounts know of too.
 	telling  sync.Mutex

@@ -60,7 +60,7 @@ func (d *Daemon) stop(ctx context.Context) error {
 	}
 	// What the kernel holds of its log is handed over within moments; then the accounts are even.
 	time.Sleep(batch)
-	d.accounts.tick(time.Now(), nil)
+	d.accounts.tick()
 	d.tell(ctx)
 	d.readers.closeAll()
 	if reason == systemd.Stop {
@@ -87,12 +87,11 @@ func leaving(reason systemd.Reason, unknown error) string {
 
 // tick takes down what the kernel counts, for the last time.
 func (d *Daemon) tick(ctx context.Context) {
-	counts, err := d.table.Counters(ctx)
-	if err != nil {
+	if _, err := d.count(ctx); err != nil {
 		d.log.Warn("counters not read", "error", err)
 		return
 	}
-	d.accounts.tick(time.Now(), readings(counts))
+	d.accounts.tick()
 }
 
 // close ends all tasks, the log last, and gives the first error that one ended with.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"pfw/daemon/audit"
+	"pfw/enforce"
 )
 
 const (
@@ -32,12 +33,11 @@ func (d *Daemon) keepAccounts() error {
 			shown = text
 			d.status()
 		}
-		counts, err := d.table.Counters(d.work)
-		if err != nil {
+		if _, err := d.count(d.work); err != nil {
 			// The task that keeps the table says what is wrong with it.
 			continue
 		}
-		if d.accounts.tick(time.Now(), readings(counts)) {
+		if d.accounts.tick() {
 			d.tell(d.work)
 		}
 		if time.Since(saved) >= saveTime {
@@ -45,6 +45,18 @@ func (d *Daemon) keepAccounts() error {
 			d.ledgers.save()
 		}
 	}
+}
+
+// count reads what the kernel counts, and takes it down before anybody reads or changes it again: a reading that is
+// overtaken by a later one looks like a counter that was deleted, and one of before a policy like packets of after.
+func (d *Daemon) count(ctx context.Context) (enforce.Counters, error) {
+	d.counting.Lock()
+	defer d.counting.Unlock()
+	counts, err := d.table.Counters(ctx)
+	if err == nil {
+		d.accounts.read(time.Now(), readings(counts))
+	}
+	return counts, err
 }
 
 // tell writes the entries that are due.
