@@ -34,6 +34,8 @@ type List struct {
 	Name string `json:"name"`
 	// Source is the path of a file, "entries" or "built in".
 	Source string `json:"source"`
+	// File tells that it is the path of a file.
+	File bool `json:"-"`
 	// Entries counts the addresses, prefixes and ranges that were read, Ranges the disjoint ranges that they leave.
 	Entries int `json:"entries"`
 	Ranges  int `json:"ranges"`

@@ -107,14 +107,14 @@ func (r RuleFile) Delete(name string) (string, error) {
 	return d.verified(text, name, func(after *document) bool { return !after.has(name) })
 }
 
-// Put puts the text of one [[rule]] in, in the place of the rule of that name where there is one. The comment lines right
-// above a rule that is replaced stay, unless the text brings its own.
+// Put puts the text of one [[rule]] in, in the place of the rule of that name where there is one. The text may leave out the
+// line [[rule]] and the name. The comment lines right above a rule that is replaced stay, unless the text brings its own.
 func (r RuleFile) Put(name, text string, at Place) (string, error) {
 	d, err := r.open()
 	if err != nil {
 		return "", err
 	}
-	rule, err := readSnippet(text)
+	rule, err := readSnippet(complete(name, text))
 	if err != nil {
 		return "", err
 	}

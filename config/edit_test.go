@@ -60,6 +60,13 @@ func TestEdits(t *testing.T) {
 		{"in place, with a comment", a + "\n# on b\n" + b + "\n[log]\n", replace("b", "\n# new\n"+b+"# end\n\n"), a + "\n# new\n" + b + "# end\n\n[log]\n"},
 		{"a comment is not given to the next", a + b, replace("a", a+"# end\n"), a + "# end\n\n" + b},
 		{"line ends of Windows", crlf(a + "\n" + b), replace("a", a+"port = 5\n"), crlf(a + "port = 5\n\n" + b)},
+		{"without its name", a, func(f RuleFile) (string, error) {
+			return f.Put("b", "# new\n[[rule]] # b\naction = \"block\"\n", Place{})
+		}, a + "\n# new\n[[rule]] # b\nname = \"b\"\naction = \"block\"\n"},
+		{"without its header", a, func(f RuleFile) (string, error) {
+			return f.Put("b", "action = \"block\"\ndirection = \"in\"", Place{})
+		}, a + "\n[[rule]]\nname = \"b\"\naction = \"block\"\ndirection = \"in\"\n"},
+		{"with nothing but its header", a, func(f RuleFile) (string, error) { return f.Put("b", "[[rule]]", Place{}) }, a + "\n[[rule]]\nname = \"b\"\n"},
 		{"moved", a + "\n# on b\n" + b, func(f RuleFile) (string, error) { return f.Put("b", b, Place{Before: "a"}) }, "# on b\n" + b + "\n" + a},
 	} {
 		text, err := c.edit(fileOf(c.text))
@@ -88,7 +95,8 @@ func TestEditsThatChangeNothing(t *testing.T) {
 		{"another name", a, strings.Replace(shortRule, "new", "old", 1), Place{}, NotOneRule, `"old", not "new"`},
 		{"two rules", a, shortRule + "[[rule]]\n", Place{}, NotOneRule, "one rule"},
 		{"another table", a, shortRule + "[default]\ninbound = \"allow\"\n", Place{}, NotOneRule, "one rule"},
-		{"no rule", a, "name = \"new\"\n", Place{}, NotOneRule, "one rule"},
+		{"no rule", a, "[default]\ninbound = \"allow\"\n", Place{}, NotOneRule, "one rule"},
+		{"nothing but a comment", a, "# new\n", Place{}, NotOneRule, "one rule"},
 		{"nothing", a, " \n", Place{}, NotOneRule, "one rule"},
 		{"a rule in brackets", a, `rule = [{name = "new"}]`, Place{}, NotOneRule, "one rule"},
 	} {

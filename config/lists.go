@@ -176,7 +176,7 @@ func (l *lists) readFile(r *reader, path string, at *value) *List {
 		r.warn("file", at.at, wrong("a list has an address, prefix or range on each line", "%s: %d of %d lines skipped, as they are no addresses; the first is line %d",
 			printable(full), n, text.entries+n, text.skipped[0]))
 	}
-	return &List{Source: full, Entries: text.entries, Skipped: len(text.skipped), SkippedLines: text.skipped, Masked: text.masked, Set: text.builder.Set()}
+	return &List{Source: full, File: true, Entries: text.entries, Skipped: len(text.skipped), SkippedLines: text.skipped, Masked: text.masked, Set: text.builder.Set()}
 }
 
 // unread says why a list file cannot be read.

@@ -130,7 +130,7 @@ func (l *loader) load() (*Config, error) {
 	l.sort(warnings)
 	failed := slices.ContainsFunc(expectations, func(x Expectation) bool { return !x.OK })
 	if len(problems) > 0 || failed {
-		return nil, l.refusal(&Errors{Problems: problems, Expectations: expectations})
+		return nil, l.refusal(&Errors{Problems: problems, Expectations: expectations, Warnings: warnings})
 	}
 	c := &Config{Policy: p, Sinks: l.sinks, Expectations: expectations, Warnings: warnings, Lists: []List{}}
 	for _, list := range l.lists.order {

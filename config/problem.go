@@ -28,10 +28,11 @@ type Problem struct {
 }
 
 // Errors is why a file is refused: all problems of all files, and the expectations, failed or not, where the rest was
-// good enough to judge them.
+// good enough to judge them. Warnings are no reason; they are what else the reading came upon.
 type Errors struct {
 	Problems     []Problem
 	Expectations []Expectation
+	Warnings     []Problem
 }
 
 // ExpectationOnly tells whether the files are valid but for expectations that do not hold.

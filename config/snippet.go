@@ -29,6 +29,31 @@ func (s *snippet) like(other []byte) string {
 	return text
 }
 
+// complete gives the text of one rule what it may leave out: the line [[rule]], and the name.
+func complete(name, text string) string {
+	text = strings.TrimPrefix(text, "\ufeff")
+	f := parse("", []byte(text))
+	if len(f.problems) > 0 || len(f.root.fields) == 0 {
+		return text
+	}
+	const header = "[[rule]]\n"
+	if f.root.fields["rule"] == nil {
+		text = header + text
+		if f = parse("", []byte(text)); len(f.problems) > 0 {
+			return text
+		}
+	}
+	blocks := blocksOf(f, linesOf(f.text))
+	if len(blocks) != 1 || blocks[0].table.fields["name"] != nil {
+		return text
+	}
+	if !strings.Contains(text[blocks[0].body.start:], "\n") {
+		text += "\n"
+	}
+	below := blocks[0].body.start + strings.Index(text[blocks[0].body.start:], "\n") + 1
+	return text[:below] + "name = " + quote(name) + "\n" + text[below:]
+}
+
 // readSnippet reads the text of one [[rule]].
 func readSnippet(text string) (*snippet, error) {
 	text = strings.TrimPrefix(text, "\ufeff")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"pfw/daemon/api"
@@ -38,7 +37,7 @@ func (d *Daemon) Lists(ctx context.Context) (api.Lists, error) {
 func datesOf(l *loaded) map[string]time.Time {
 	out := map[string]time.Time{}
 	for _, list := range l.config.Lists {
-		if l.refused != nil || !filepath.IsAbs(list.Source) {
+		if l.refused != nil || !list.File {
 			continue
 		}
 		// A file that is gone in the moment after it was read has no date.

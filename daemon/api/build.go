@@ -15,7 +15,7 @@ func NewCheck(file string, c *config.Config, err error) (Check, error) {
 	case err == nil:
 		return Check{File: file, Valid: true, Warnings: c.Warnings, Expectations: c.Expectations}.whole(), nil
 	case errors.As(err, &bad):
-		return Check{File: file, Errors: bad.Problems, Expectations: bad.Expectations}.whole(), nil
+		return Check{File: file, Errors: bad.Problems, Warnings: bad.Warnings, Expectations: bad.Expectations}.whole(), nil
 	}
 	return Check{}, err
 }

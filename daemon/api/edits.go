@@ -82,10 +82,11 @@ func (f File) whole() File {
 	return f
 }
 
-// Matches tells whether a list of ETags, as If-Match has it, names this one (RFC 9110, section 13.1.1).
+// Matches tells whether a list of ETags, as If-Match has it, names this one (RFC 9110, section 13.1.1). Its quotation marks may
+// be missing: a shell takes them off easily, and what is between them tells the files apart just as well.
 func Matches(match, etag string) bool {
 	for tag := range strings.SplitSeq(match, ",") {
-		if tag = strings.TrimSpace(tag); tag == etag || tag == "*" {
+		if tag = strings.TrimSpace(tag); tag == etag || tag == strings.Trim(etag, `"`) || tag == "*" {
 			return true
 		}
 	}

@@ -81,7 +81,7 @@ func TestEditsWantToKnowWhatTheyChange(t *testing.T) {
 	for _, x := range []struct {
 		match string
 		want  bool
-	}{{`"7"`, true}, {`"1" , "7"`, true}, {"*", true}, {`W/"7"`, false}, {"7", false}, {`"77"`, false}, {"", false}} {
+	}{{`"7"`, true}, {`"1" , "7"`, true}, {"*", true}, {`W/"7"`, false}, {"7", true}, {"6, 7", true}, {"77", false}, {`"77"`, false}, {"", false}} {
 		if Matches(x.match, `"7"`) != x.want {
 			t.Errorf("%s: %v", x.match, !x.want)
 		}

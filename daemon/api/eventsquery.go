@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"pfw/config"
@@ -89,11 +90,16 @@ func switchKey(name string, on func(*EventsQuery) *bool) eventsKey {
 
 func momentKey(name string, at func(*EventsQuery) *time.Time) eventsKey {
 	return eventsKey{
-		name: name, wrong: "no time of RFC 3339, like 2026-11-21T19:22:14Z; a + is written %2B",
+		name: name, wrong: "no moment: write RFC 3339, like 2026-11-21T19:22:14Z, or how long ago it was: 90s, 15m, 2d",
 		read: func(q *EventsQuery, value string) bool {
-			t, err := time.Parse(time.RFC3339, value)
+			now := time.Now()
+			t, ok := ParseMoment(value, now, false)
+			if !ok {
+				// A + that nobody wrote as %2B is a blank by now.
+				t, ok = ParseMoment(strings.ReplaceAll(value, " ", "+"), now, false)
+			}
 			*at(q) = t
-			return err == nil
+			return ok
 		},
 		text: func(q *EventsQuery) string {
 			if at(q).IsZero() {

@@ -35,6 +35,9 @@ func TestEventsQueryForms(t *testing.T) {
 		"rule=a&rule=b,c&rule=%20d":         "rule=a%2Cb%2Cc%2Cd",
 		"src=192.0.2.0/24&port=ssh&proto=6": "port=22&proto=tcp&src=192.0.2.0-192.0.2.255",
 		"proto=TCP,Udp":                     "proto=tcp%2Cudp",
+		// As an entry has its time, with a + that is not escaped.
+		"since=2026-11-21T19:22:14.123456+0000": "since=2026-11-21T19%3A22%3A14.123456Z",
+		"until=2026-11-21T19:22:14+01:00":       "until=2026-11-21T19%3A22%3A14%2B01%3A00",
 	} {
 		values, err := url.ParseQuery(text)
 		if err != nil {
@@ -55,8 +58,8 @@ func TestEventsQueryThatIsWrong(t *testing.T) {
 		{"rules=ssh", `unknown key "rules"`, `did you mean "rule"?`},
 		{"follow=yes", "follow=yes: neither 1 nor 0", ""},
 		{"follow=1&follow=0", "follow: given twice", ""},
-		{"since=yesterday", "since=yesterday: no time of RFC 3339, like 2026-11-21T19:22:14Z; a + is written %2B", ""},
-		{"until=2026-11-21", "until=2026-11-21: no time of RFC 3339, like 2026-11-21T19:22:14Z; a + is written %2B", ""},
+		{"since=yesterday", "since=yesterday: no moment: write RFC 3339, like 2026-11-21T19:22:14Z, or how long ago it was: 90s, 15m, 2d", ""},
+		{"until=2026-11-32", "until=2026-11-32: no moment: write RFC 3339, like 2026-11-21T19:22:14Z, or how long ago it was: 90s, 15m, 2d", ""},
 		{"limit=0", "limit=0: not a number above zero", ""},
 		{"limit=-1", "limit=-1: not a number above zero", ""},
 		{"limit=many", "limit=many: not a number above zero", ""},
