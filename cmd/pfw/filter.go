@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"pfw/config"
 	"pfw/config/policy"
@@ -30,6 +31,9 @@ func newFilterFlags(cmd *cobra.Command) filterFlags {
 		{name: "rule", key: "rule", usage: "that the rule `NAME` decided; default where none matched"},
 		{name: "src", key: "src", usage: "from an `ADDRESS`, a prefix or a range"},
 		{name: "dest", key: "dest", usage: "to an `ADDRESS`, a prefix or a range"},
+		{name: "address", key: "address", usage: "from or to an `ADDRESS`, a prefix or a range"},
+		{name: "src-port", key: "src_port", usage: "from a `PORT`, a range or a service"},
+		{name: "dest-port", key: "dest_port", usage: "to a `PORT`, a range or a service"},
 		{name: "port", key: "port", usage: "from or to a `PORT`, a range or a service"},
 		{name: "direction", key: "direction", usage: "of a `DIRECTION`: " + strings.Join(api.Directions, ", ")},
 		{name: "action", key: "action", usage: "with an `ACTION`: " + strings.Join(api.Actions, ", ")},
@@ -39,6 +43,16 @@ func newFilterFlags(cmd *cobra.Command) filterFlags {
 	for _, f := range all {
 		cmd.Flags().StringArrayVar(&f.values, f.name, nil, f.usage)
 	}
+	// A filter may be named as entries name the field, and in the other ways that the API takes.
+	cmd.Flags().SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		key := api.FilterName(strings.ReplaceAll(name, "-", "_"))
+		for _, f := range all {
+			if f.key == key {
+				return pflag.NormalizedName(f.name)
+			}
+		}
+		return pflag.NormalizedName(name)
+	})
 	return all
 }
 

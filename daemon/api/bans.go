@@ -69,8 +69,8 @@ func (r *banRequest) read() (BanRequest, error) {
 		return out, bad(fmt.Sprintf("the reason has %d bytes, and %d is the most", len(r.Reason), maxReason), "write it shorter")
 	}
 	out.Address = *r.Address
-	var ok bool
-	if out.For, ok = ParseLength(*r.For); !ok || out.For < leastBan {
+	var err error
+	if out.For, err = time.ParseDuration(*r.For); err != nil || out.For < leastBan {
 		return out, bad(fmt.Sprintf("for %q: no duration of at least %s", *r.For, leastBan), "write 90s, 15m or 2h")
 	}
 	return out, nil

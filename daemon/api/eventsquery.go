@@ -138,7 +138,7 @@ func readEventsQuery(values url.Values) (q EventsQuery, err error) {
 		names = append(names, key.name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		if _, err := config.ParseWord(name, "key", names); err != nil {
+		if _, err := config.ParseWord(FilterName(name), "key", names); err != nil {
 			return q, badQuery(err.Error(), hint(err))
 		}
 	}

@@ -12,7 +12,7 @@ import (
 func TestEventsQueryIsReadBackAsItWas(t *testing.T) {
 	for _, text := range []string{
 		"", "follow=1", "all=1&follow=1", "since=2026-11-21T19%3A22%3A14.5%2B02%3A00&until=2026-11-22T00%3A00%3A00Z", "limit=50",
-		"action=block%2Creject&dest=192.0.2.10&direction=in%2Cforward&event_type=drop%2Ccut&port=22%2C8000-8100&proto=tcp%2Cicmpv6%2C253&rule=a%2Cdefault&src=2001%3Adb8%3A%3A1%2C192.0.2.0-192.0.2.255",
+		"action=block%2Creject&address=192.0.2.10&dest=192.0.2.10&dest_port=22&direction=in%2Cforward&event_type=drop%2Ccut&port=22%2C8000-8100&proto=tcp%2Cicmpv6%2C253&rule=a%2Cdefault&src=2001%3Adb8%3A%3A1%2C192.0.2.0-192.0.2.255&src_port=1024-65535",
 	} {
 		values, err := url.ParseQuery(text)
 		if err != nil {
@@ -31,10 +31,13 @@ func TestEventsQueryIsReadBackAsItWas(t *testing.T) {
 // What a person may write for it.
 func TestEventsQueryForms(t *testing.T) {
 	for text, want := range map[string]string{
-		"follow=true&all=0":                 "follow=1",
-		"rule=a&rule=b,c&rule=%20d":         "rule=a%2Cb%2Cc%2Cd",
-		"src=192.0.2.0/24&port=ssh&proto=6": "port=22&proto=tcp&src=192.0.2.0-192.0.2.255",
-		"proto=TCP,Udp":                     "proto=tcp%2Cudp",
+		"follow=true&all=0":                                  "follow=1",
+		"rule=a&rule=b,c&rule=%20d":                          "rule=a%2Cb%2Cc%2Cd",
+		"src=192.0.2.0/24&port=ssh&proto=6":                  "port=22&proto=tcp&src=192.0.2.0-192.0.2.255",
+		"proto=TCP,Udp":                                      "proto=tcp%2Cudp",
+		"src_ip=192.0.2.7&dst=192.0.2.10&dest_ip=192.0.2.11": "dest=192.0.2.11%2C192.0.2.10&src=192.0.2.7",
+		"dest_port=23,ssh&src_port=1024-65535&ip=::1":        "address=%3A%3A1&dest_port=23%2C22&src_port=1024-65535",
+		"protocol=TCP&event=drop":                            "event_type=drop&proto=tcp",
 		// As an entry has its time, with a + that is not escaped.
 		"since=2026-11-21T19:22:14.123456+0000": "since=2026-11-21T19%3A22%3A14.123456Z",
 		"until=2026-11-21T19:22:14+01:00":       "until=2026-11-21T19%3A22%3A14%2B01%3A00",

@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"pfw/config"
@@ -38,20 +39,25 @@ func words[T fmt.Stringer](values []T) []string {
 
 // filterKey is one key of a filter on the wire.
 type filterKey struct {
-	name  string
+	name string
+	// also are other names for it: entries have some of the fields under them, and other programs ask so.
+	also  []string
 	add   func(f *audit.Filter, value string) error
 	texts func(f audit.Filter) []string
 }
 
 var filterKeys = []filterKey{
 	keyOf("rule", func(f *audit.Filter) *[]string { return &f.Rules }, config.ParseRuleName, itself),
-	keyOf("src", func(f *audit.Filter) *[]policy.AddressRange { return &f.Sources }, config.ParseAddresses, rangeText),
-	keyOf("dest", func(f *audit.Filter) *[]policy.AddressRange { return &f.Dests }, config.ParseAddresses, rangeText),
+	keyOf("src", func(f *audit.Filter) *[]policy.AddressRange { return &f.Sources }, config.ParseAddresses, rangeText).or("src_ip", "source"),
+	keyOf("dest", func(f *audit.Filter) *[]policy.AddressRange { return &f.Dests }, config.ParseAddresses, rangeText).or("dest_ip", "dst", "dst_ip", "destination"),
+	keyOf("address", func(f *audit.Filter) *[]policy.AddressRange { return &f.Addresses }, config.ParseAddresses, rangeText).or("addr", "ip"),
 	keyOf("port", func(f *audit.Filter) *[]policy.PortRange { return &f.Ports }, parsePorts, policy.PortRange.String),
+	keyOf("src_port", func(f *audit.Filter) *[]policy.PortRange { return &f.SourcePorts }, parsePorts, policy.PortRange.String).or("source_port"),
+	keyOf("dest_port", func(f *audit.Filter) *[]policy.PortRange { return &f.DestPorts }, parsePorts, policy.PortRange.String).or("dst_port"),
 	keyOf("direction", func(f *audit.Filter) *[]string { return &f.Directions }, oneOf("direction", Directions), itself),
 	keyOf("action", func(f *audit.Filter) *[]string { return &f.Actions }, oneOf("action", Actions), itself),
-	keyOf("proto", func(f *audit.Filter) *[]policy.Protocol { return &f.Protocols }, parseProtocol, policy.Protocol.String),
-	keyOf("event_type", func(f *audit.Filter) *[]audit.EventType { return &f.Events }, parseEventType, audit.EventType.String),
+	keyOf("proto", func(f *audit.Filter) *[]policy.Protocol { return &f.Protocols }, parseProtocol, policy.Protocol.String).or("protocol"),
+	keyOf("event_type", func(f *audit.Filter) *[]audit.EventType { return &f.Events }, parseEventType, audit.EventType.String).or("event", "type"),
 }
 
 func keyOf[T any](name string, list func(*audit.Filter) *[]T, parse func(string) (T, error), text func(T) string) filterKey {
@@ -74,11 +80,31 @@ func keyOf[T any](name string, list func(*audit.Filter) *[]T, parse func(string)
 	}
 }
 
+// or gives a key other names.
+func (k filterKey) or(names ...string) filterKey {
+	k.also = names
+	return k
+}
+
+// FilterName gives the name of the key of a filter that has a name, or another name, as it is spelled.
+func FilterName(name string) string {
+	for _, key := range filterKeys {
+		if slices.Contains(key.also, name) {
+			return key.name
+		}
+	}
+	return name
+}
+
 // ParseFilter reads a filter as it is written in a query: each key may be repeated, or its values joined by commas, and an
 // event has to have one of them.
 func ParseFilter(values url.Values) (f audit.Filter, err error) {
 	for _, key := range filterKeys {
-		for _, joined := range values[key.name] {
+		var given []string
+		for _, name := range append([]string{key.name}, key.also...) {
+			given = append(given, values[name]...)
+		}
+		for _, joined := range given {
 			for value := range strings.SplitSeq(joined, ",") {
 				if err := key.add(&f, strings.TrimSpace(value)); err != nil {
 					return audit.Filter{}, err

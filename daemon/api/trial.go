@@ -63,9 +63,9 @@ func try(s *server, w http.ResponseWriter, r *http.Request) error {
 
 // lasting reads how long something is to last: more than nothing, and no longer than that.
 func lasting(text string, longest time.Duration) (time.Duration, error) {
-	d, ok := ParseLength(text)
+	d, err := time.ParseDuration(text)
 	switch {
-	case !ok || d <= 0:
+	case err != nil || d <= 0:
 		return 0, NewProblem(http.StatusBadRequest, fmt.Sprintf(`"for": %q is no duration`, text), "write 90s, 5m or 2h")
 	case d > longest:
 		return 0, NewProblem(http.StatusBadRequest, fmt.Sprintf(`"for": %s is longer than %s`, d, longest), "give it a shorter time")

@@ -11,22 +11,27 @@ import (
 // have one value, so an entry that lacks the field (a reload has no address) is not wanted.
 type Filter struct {
 	Rules []string
-	// Sources holds addresses of SrcIP; a prefix that is banned is wanted where they overlap.
-	Sources []policy.AddressRange
-	Dests   []policy.AddressRange
+	// Sources holds addresses of SrcIP; a prefix that is banned is wanted where they overlap. Addresses holds those of either end.
+	Sources   []policy.AddressRange
+	Dests     []policy.AddressRange
+	Addresses []policy.AddressRange
 	// Ports holds ports of either end.
-	Ports      []policy.PortRange
-	Directions []string
-	Actions    []string
-	Protocols  []policy.Protocol
-	Events     []EventType
+	Ports       []policy.PortRange
+	SourcePorts []policy.PortRange
+	DestPorts   []policy.PortRange
+	Directions  []string
+	Actions     []string
+	Protocols   []policy.Protocol
+	Events      []EventType
 }
 
 // Match tells whether e is wanted.
 func (f *Filter) Match(e *Entry) bool {
 	return (len(f.Events) == 0 || slices.Contains(f.Events, e.EventType)) &&
 		among(f.Rules, e.PFW.Rule) && among(f.Directions, e.Direction) && among(f.Actions, e.PFW.Action) &&
-		f.protocol(e.Proto) && f.port(e) &&
+		f.protocol(e.Proto) &&
+		(hasPort(f.Ports, e.SrcPort) || hasPort(f.Ports, e.DestPort)) && hasPort(f.SourcePorts, e.SrcPort) && hasPort(f.DestPorts, e.DestPort) &&
+		(overlaps(f.Addresses, e.SrcIP) || overlaps(f.Addresses, prefixOf(e.DestIP))) &&
 		overlaps(f.Sources, e.SrcIP) && overlaps(f.Dests, prefixOf(e.DestIP))
 }
 
@@ -43,10 +48,9 @@ func (f *Filter) protocol(name string) bool {
 	return len(f.Protocols) == 0 || slices.ContainsFunc(f.Protocols, func(p policy.Protocol) bool { return ProtoName(uint8(p)) == name })
 }
 
-func (f *Filter) port(e *Entry) bool {
-	return len(f.Ports) == 0 || slices.ContainsFunc(f.Ports, func(r policy.PortRange) bool {
-		in := func(port Opt[uint16]) bool { return port.Known && r.First <= port.V && port.V <= r.Last }
-		return in(e.SrcPort) || in(e.DestPort)
+func hasPort(wanted []policy.PortRange, port Opt[uint16]) bool {
+	return len(wanted) == 0 || port.Known && slices.ContainsFunc(wanted, func(r policy.PortRange) bool {
+		return r.First <= port.V && port.V <= r.Last
 	})
 }
 
