@@ -48,8 +48,8 @@ var ways = []struct{ word, usage string }{
 	{"forward", "connections that this machine passes on"},
 }
 
-// write is pfw allow, block or reject.
-func (a *app) write(action, short, args string) *cobra.Command {
+// write is pfw allow, block or reject; args and others are for examples.
+func (a *app) write(action, short, args, others string) *cobra.Command {
 	var place api.RuleEdit
 	var dry bool
 	cmd := &cobra.Command{
@@ -61,7 +61,7 @@ func (a *app) write(action, short, args string) *cobra.Command {
 			"--name of a rule that is there, that rule is replaced, in its place. The rest of the file stays as it is, to the byte.\n" +
 			"The file is checked before it is written, its expectations too; what it said before is in firewall.toml~.\n" +
 			"Exit status: 0 in force, 4 the rule is not valid, 5 an expectation would not hold any more.",
-		Example: example("pfw "+action+" "+args, "pfw "+action+" "+args+" --until 2h --before web"),
+		Example: example("pfw "+action+" "+args, "pfw "+action+" "+others+" --until 2h --before web"),
 		Args:    words(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := draft(cmd.Flags(), action, time.Now())

@@ -14,7 +14,7 @@ import (
 // drafted is the rule that a command line asks for.
 func drafted(t *testing.T, line string) (config.Draft, error) {
 	t.Helper()
-	cmd := (&app{}).write("allow", "", "")
+	cmd := (&app{}).write("allow", "", "", "")
 	if err := cmd.ParseFlags(strings.Fields(line)); err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestNamesThatAreMade(t *testing.T) {
 
 // Every key that a rule has is a flag, and is explained.
 func TestEveryKeyIsAFlag(t *testing.T) {
-	cmd := (&app{}).write("block", "", "")
+	cmd := (&app{}).write("block", "", "", "")
 	for _, k := range config.RuleKeys {
 		if f := cmd.Flags().Lookup(k.Flag()); k.Key != "action" && (f == nil || !regexp.MustCompile("`[A-Z]+`|=false").MatchString(f.Usage)) {
 			t.Errorf("%s: %+v", k.Key, f)

@@ -110,6 +110,7 @@ Environment:
 	for _, c := range root.Commands() {
 		if c.Name() == "completion" {
 			c.Args, c.RunE = cobra.ArbitraryArgs, root.RunE
+			c.Example = example("source <(pfw completion bash)", "pfw completion fish >~/.config/fish/completions/pfw.fish")
 		}
 	}
 	return root

@@ -16,9 +16,9 @@ import (
 // edits are the verbs that change the rules of a file.
 func (a *app) edits() []*cobra.Command {
 	return []*cobra.Command{
-		a.write("allow", "Write a rule that lets connections through", "--in --port ssh --remote @lan"),
-		a.write("block", "Write a rule that drops connections in silence", "--in --remote 203.0.113.0/24"),
-		a.write("reject", "Write a rule that refuses connections with an answer", "--out --protocol tcp --port 23,25"),
+		a.write("allow", "Write a rule that lets connections through", "--in --port ssh --remote @lan", "--in --port ssh --remote 198.51.100.7"),
+		a.write("block", "Write a rule that drops connections in silence", "--in --remote 203.0.113.0/24", "--in --remote 198.51.100.7"),
+		a.write("reject", "Write a rule that refuses connections with an answer", "--out --protocol tcp --port 23,25", "--out --protocol tcp --port 143"),
 		a.delete(), a.enable(), a.disable(),
 	}
 }

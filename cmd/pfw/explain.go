@@ -37,7 +37,7 @@ match a rule that asks for it, but for the source port and this machine's own ad
 SEQ is the number of an entry of the log, its "seq": why this was dropped, and what would become of it now where that
 is something else.`,
 		Example: example("pfw explain in tcp 192.168.1.20 to :22",
-			"pfw explain --config firewall.toml out tcp to '[2001:db8::1]:25' user alice",
+			"pfw explain --config firewall.toml out tcp to '[2001:db8::1]:25' user root",
 			"pfw explain 4711"),
 		Args: words(1, math.MaxInt, "the packet"),
 		RunE: func(cmd *cobra.Command, args []string) error {
