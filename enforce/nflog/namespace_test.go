@@ -77,14 +77,7 @@ func plug(t *testing.T, far, near string) *wire {
 	run(t, "", "ip", "link", "add", far, "type", "veth", "peer", "name", near)
 	run(t, "", "ip", "link", "set", far, "up")
 	run(t, "", "ip", "link", "set", near, "up")
-	from, err := net.InterfaceByName(far)
-	if err != nil {
-		t.Fatal(err)
-	}
-	to, err := net.InterfaceByName(near)
-	if err != nil {
-		t.Fatal(err)
-	}
+	from, to := running(t, far), running(t, near)
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -95,6 +88,19 @@ func plug(t *testing.T, far, near string) *wire {
 		}
 	})
 	return &wire{fd, from.Index, to.HardwareAddr}
+}
+
+// running waits until the kernel has noticed that both ends are up: before, it drops what is sent.
+func running(t *testing.T, name string) (i *net.Interface) {
+	t.Helper()
+	eventually(t, name+" is running", func() (ok bool) {
+		var err error
+		if i, err = net.InterfaceByName(name); err != nil {
+			t.Fatal(err)
+		}
+		return i.Flags&net.FlagRunning != 0
+	})
+	return i
 }
 
 // send puts an IP packet on the wire.
