@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/pelletier/go-toml/v2/unstable"
 )
 
 // Form is how the value of a rule's key is written. The zero value is invalid.
@@ -89,8 +91,12 @@ func list(values []string, write func(string) string) string {
 	return "[" + strings.Join(written, ", ") + "]"
 }
 
-// weekly writes the table for "mon-fri 22:00-06:00"; days or times alone will do. Whether they are any is for Load to say.
+// weekly writes the table for "mon-fri 22:00-06:00"; days or times alone will do, and so will the table as a rule file has it.
+// Whether they are any is for Load to say.
 func weekly(text string) (string, error) {
+	if f := parse("", []byte("schedule = "+text)); len(f.problems) == 0 && len(f.root.fields) == 1 && f.root.fields["schedule"].value.kind == unstable.InlineTable {
+		return text, nil
+	}
 	var parts []string
 	words := strings.Fields(text)
 	if len(words) > 0 && !strings.Contains(words[0], ":") {

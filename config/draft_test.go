@@ -26,6 +26,8 @@ func TestDraft(t *testing.T) {
 				"schedule = { days = [\"mon-fri\", \"sun\"], from = \"22:00\", to = \"06:00\" }\nuntil = 2026-11-21T19:22:14+01:00\nlog = false\nseverity = \"high\"\n",
 			`pfw reject --out --enabled=false --comment 'it'\''s "old"\' --port 22,8000-8100,ssh,022 --user 1000,alice --schedule 'mon-fri,sun 22:00-06:00' --until 2026-11-21T19:22:14+01:00 --log=false --severity high`},
 		{Draft{"schedule": {"sat"}}, "schedule = { days = \"sat\" }\n", "pfw --schedule sat"},
+		{Draft{"schedule": {`{ days = "sat", from = "9:00", to = "17:00" }`}}, "schedule = { days = \"sat\", from = \"9:00\", to = \"17:00\" }\n",
+			`pfw --schedule '{ days = "sat", from = "9:00", to = "17:00" }'`},
 		{Draft{"schedule": {"9:00-17:00"}}, "schedule = { from = \"9:00\", to = \"17:00\" }\n", "pfw --schedule 9:00-17:00"},
 	} {
 		toml, err := c.draft.TOML()
@@ -39,7 +41,7 @@ func TestDraft(t *testing.T) {
 	if got := (Draft{"action": {"allow"}}).Command("--before", "x"); got != "pfw allow --before x" {
 		t.Error(got)
 	}
-	for _, bad := range []string{"", " ", "mon 22:00", "22:00-23:00 mon", "mon tue", "mon 22:00-23:00 x"} {
+	for _, bad := range []string{"", " ", "mon 22:00", "22:00-23:00 mon", "mon tue", "mon 22:00-23:00 x", "{}\nlog = true", "{}\n[[rule]]"} {
 		if toml, err := (Draft{"schedule": {bad}}).TOML(); err == nil {
 			t.Errorf("%q: %s", bad, toml)
 		}

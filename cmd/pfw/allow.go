@@ -34,7 +34,7 @@ var keyUsage = map[string]string{
 	"out_interface": "with --forward, `NAME` of the interface by which it goes",
 	"user":          "with --out, `USER` whose connection it is",
 	"group":         "with --out, `GROUP` whose connection it is",
-	"schedule":      "`WHEN` it holds, by local time: \"mon-fri 22:00-06:00\", \"sat,sun\"",
+	"schedule":      "`WHEN` it holds, by local time: \"mon-fri 22:00-06:00\", \"sat,sun\", or as a rule file has it",
 	"until":         "`TIME` at which it ends: 2h from now, a date and time",
 	"log":           "log it, or with --log=false do not; by default what is blocked or rejected is logged",
 	"severity":      "`WORD` for alerts: low, medium or high",
@@ -73,6 +73,10 @@ func (a *app) write(action, short, args, others string) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
+	// A key will do as the rule file spells it, too.
+	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		return pflag.NormalizedName(strings.ReplaceAll(name, "_", "-"))
+	})
 	for _, way := range ways {
 		flags.Bool(way.word, false, way.usage)
 	}
