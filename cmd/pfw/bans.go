@@ -17,9 +17,10 @@ func (a *app) ban() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ban ADDRESS [--for 1h] [--reason TEXT] [--force]",
 		Short: "Block an address for a while, whatever the rules say",
-		Long: `Drop all packets from and to an address for a while, before any rule is asked; its open connections end. Of an IPv6 address
-its /64 is banned, as whoever has one address there has all of them. A ban outlives reloads, restarts and reboots; who is
-banned already stays so until the new time.
+		Long: `Drop all packets from and to an address for a while, before any rule is asked, those of open connections, too: these stand
+still until they time out. What is dropped is not logged; pfw rules --all counts it. Of an IPv6 address its /64 is banned,
+as whoever has one address there has all of them. A ban outlives reloads, restarts and reboots; who is banned already
+stays so until the new time.
 
 Loopback and this machine's own addresses are never banned; an address from which somebody is logged in by ssh only with
 --force. Whole networks are for a rule: pfw block --both --remote 203.0.113.0/24.`,
@@ -39,8 +40,8 @@ Loopback and this machine's own addresses are never banned; an address from whic
 			return present(a, v, func(v api.Bans) { a.out.banned(v, time.Now()) })
 		},
 	}
-	cmd.Flags().StringVar(&length, "for", "1h", "how long: 90s, 15m, 2h, 2d")
-	cmd.Flags().StringVar(&ask.Reason, "reason", "", "why, for the log and for pfw bans")
+	cmd.Flags().StringVar(&length, "for", "1h", "ban for this `TIME`: 90s, 15m, 2h, 2d")
+	cmd.Flags().StringVar(&ask.Reason, "reason", "", "`TEXT` that says why, for the log and for pfw bans")
 	cmd.Flags().BoolVar(&ask.Force, "force", false, "also an address from which somebody is logged in by ssh")
 	return cmd
 }

@@ -19,7 +19,8 @@ func (a *app) panic() *cobra.Command {
 		Short: "Block everything but loopback, at once",
 		Long: "Block everything but loopback at once: what comes in, what goes out and what passes through, open connections too. The\n" +
 			"policy is not changed, and panic off returns to it; connections that have not given up by then go on. A panic outlives\n" +
-			"pfwd and a reboot. Over ssh it would cut you off for good, so there it wants --for, which ends it by itself, or --force.",
+			"pfwd and a reboot. Over ssh it would cut you off for good, so there it wants --for, which ends it by itself, or --force.\n\n" +
+			"Without on or off, it is on. pfw status tells whether there is one.",
 		Example: example("pfw panic", "pfw panic off", "pfw panic on --for 5m"),
 		Args:    words(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
