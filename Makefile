@@ -3,6 +3,7 @@
 PREFIX  ?= /usr
 DESTDIR ?=
 FUZZTIME ?= 30s
+BENCH ?=
 
 VERSION := $(or $(shell git describe --tags --dirty 2>/dev/null),0.1.0)
 BIN     := $(DESTDIR)$(PREFIX)/bin
@@ -51,8 +52,11 @@ fuzz:
 	@packaging/bootstrap build
 	packaging/fuzz $(FUZZTIME)
 
-bench: build
-	go run ./e2e/startup
+# Against the other firewalls that are installed, some ten minutes; BENCH=-quick takes one. Then the parts by themselves.
+bench:
+	@packaging/bootstrap demo
+	@$(MAKE) --no-print-directory build
+	go run ./e2e/bench $(BENCH)
 	go test -run '^$$' -bench . -benchmem ./...
 
 # Known vulnerabilities in what pfw is built from. Needs the vulnerability database on the net, so CI does without.

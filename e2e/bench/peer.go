@@ -1,0 +1,97 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// peer is a way to enforce a plan.
+type peer struct {
+	name  string
+	needs []string // programs
+	// absent says why it cannot be had although the programs are there; nil where nothing more is needed.
+	absent func() string
+	// enforce puts a plan in force on the stage's first host, where nothing is in force yet.
+	enforce func(*stage, *plan) (enforced, cost, error)
+	floor   bool // it enforces nothing of the plan: it is there to be compared with
+	// Above these it takes minutes, or cannot do it at all; 0 is no limit.
+	maxRules, maxList int
+	// slow tells that changing this plan's list takes minutes.
+	slow func(*plan) bool
+}
+
+// enforced is a plan in force.
+type enforced interface {
+	// replace puts a plan in the place of the one in force.
+	replace(*plan) (cost, error)
+	// change puts a plan with another list in its place, in the cheapest way that the program has.
+	change(next *plan, added, removed []string) (cost, error)
+	// pid is the process that has to run for it; 0 for none.
+	pid() int
+	close() error
+}
+
+// cost is what it took to put something in force.
+type cost struct {
+	wall time.Duration
+	peak int64 // resident memory, bytes; of the largest process
+}
+
+// missing says why a peer cannot be measured here, "" if it can.
+func (p peer) missing() string {
+	for _, program := range p.needs {
+		if _, err := exec.LookPath(program); err != nil {
+			return program + " is not installed"
+		}
+	}
+	if p.absent != nil {
+		return p.absent()
+	}
+	return ""
+}
+
+// fits tells whether the peer is to be tried with a plan.
+func (p peer) fits(x *plan) bool {
+	return (p.maxRules == 0 || len(x.rules) <= p.maxRules) && (p.maxList == 0 || len(x.list) <= p.maxList)
+}
+
+// write makes a file for the firewall and returns its path.
+func (s *stage) write(name, text string) (string, error) {
+	path := filepath.Join(s.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return "", err
+	}
+	return path, os.WriteFile(path, []byte(text), 0o644)
+}
+
+// command runs a program on the firewall's host with a file as its standard input ("" is none) and says what it took.
+func (s *stage) command(stdin string, name string, args ...string) (c cost, err error) {
+	cmd := s.wall.Command(name, args...)
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if stdin != "" {
+		in, err := os.Open(stdin)
+		if err != nil {
+			return c, err
+		}
+		defer in.Close()
+		cmd.Stdin = in
+	}
+	begin := time.Now()
+	if err := cmd.Run(); err != nil {
+		return c, fmt.Errorf("%s: %w: %.500s", name, err, said.Bytes())
+	}
+	c.wall = time.Since(begin)
+	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		c.peak = usage.Maxrss << 10
+	}
+	return c, nil
+}
+
+// and adds what came after.
+func (c cost) and(next cost) cost { return cost{c.wall + next.wall, max(c.peak, next.peak)} }
