@@ -28,14 +28,14 @@ import (
 
 // bench is what to measure and how long.
 type bench struct {
-	bin     string
-	sizes   []int // of rule files
-	lists   []int // entries
-	n       int   // rounds
-	patient bool  // measure also what takes minutes
-	time    time.Duration
-	out     io.Writer
-	wrong   int // peers that did not work
+	bin            string
+	sizes          []int // of rule files
+	lists          []int // entries
+	n              int   // rounds
+	quick, patient bool  // less than usual; also what takes minutes
+	time           time.Duration
+	out            io.Writer
+	wrong          int // peers that did not work
 
 	pfw, firewalld peer
 }
@@ -50,6 +50,9 @@ var sections = []section{
 	{"packets", (*bench).packets},
 	{"lists", (*bench).listed},
 	{"load", (*bench).loads},
+	{"log", (*bench).logs},
+	{"tcp", (*bench).tcp},
+	{"idle", (*bench).idle},
 }
 
 func main() {
@@ -81,7 +84,7 @@ func main() {
 		os.Exit(1)
 	}
 	code, err := hosts.Isolated(func() int {
-		b := &bench{sizes: []int{10, 1_000, 10_000}, lists: []int{100_000, 1_000_000}, patient: *patient, firewalld: firewalld(*patient), n: max(1, *rounds), time: *limit, out: os.Stdout}
+		b := &bench{sizes: []int{10, 1_000, 10_000}, lists: []int{100_000, 1_000_000}, quick: *quick, patient: *patient, firewalld: firewalld(*patient), n: max(1, *rounds), time: *limit, out: os.Stdout}
 		if *quick {
 			b.sizes, b.lists, b.n = []int{10, 1_000}, []int{100_000}, min(b.n, 3)
 		}

@@ -157,7 +157,7 @@ func (x *firewalldRules) write(p *plan) error {
 	var in, out strings.Builder
 	in.WriteString("<zone target=\"DROP\">\n")
 	out.WriteString("<policy target=\"CONTINUE\" priority=\"-1\"><ingress-zone name=\"HOST\"/><egress-zone name=\"ANY\"/>\n")
-	for i, r := range p.rules {
+	for _, r := range p.rules {
 		b, end := &in, "source"
 		if r.out {
 			b, end = &out, "destination"
@@ -166,7 +166,7 @@ func (x *firewalldRules) write(p *plan) error {
 		if r.first != 0 {
 			port = fmt.Sprintf("<port port=%q protocol=%q/>", r.ports("-"), r.protocol)
 		}
-		if r.allow && !r.remote.IsValid() && i < len(p.rules)-1 {
+		if r.allow && !r.remote.IsValid() && r.first != servicePort {
 			fmt.Fprintln(b, port)
 			continue
 		}

@@ -13,7 +13,7 @@ import (
 // Where packets go to. No rule but the last is about these two ports of UDP.
 const (
 	closedPort  = 40000 // no rule allows it: the default blocks
-	servicePort = 40001 // the last rule of every plan allows it
+	servicePort = 40001 // the last rules of every plan allow it
 )
 
 // plan is what a firewall is asked to enforce, the same for all that are compared: inbound connections are blocked and
@@ -42,7 +42,7 @@ type rule struct {
 	remote      netip.Prefix // the zero prefix is any
 }
 
-// rulesOf makes n rules of mixed shapes: by port, by address, by both, in and out. The last one allows servicePort, so that
+// rulesOf makes n rules of mixed shapes: by port, by address, by both, in and out. The last two allow servicePort, so that
 // a packet to it passes all the others first where they are walked one after another.
 func rulesOf(n int) []rule {
 	r := rand.New(rand.NewPCG(1, uint64(n)))
@@ -51,7 +51,7 @@ func rulesOf(n int) []rule {
 	}
 	port := func() uint16 { return uint16(1 + r.IntN(30000)) }
 	var rules []rule
-	for i := range n - 1 {
+	for i := range n - 2 {
 		p := port()
 		var x rule
 		switch i % 8 {
@@ -74,7 +74,7 @@ func rulesOf(n int) []rule {
 		}
 		rules = append(rules, x)
 	}
-	return append(rules, rule{allow: true, protocol: "udp", first: servicePort, last: servicePort})
+	return append(rules, rule{allow: true, protocol: "tcp", first: servicePort, last: servicePort}, rule{allow: true, protocol: "udp", first: servicePort, last: servicePort})
 }
 
 // mix is how many of a hundred prefixes of a public list have which length.

@@ -129,7 +129,7 @@ func (b burst) perSecond() float64 { return float64(b.packets) / b.cpu.Seconds()
 // send sends until so much CPU time is used or so many packets are sent. It keeps to one CPU: packets are handed over on
 // the CPU that they are sent on.
 func (s *sender) send(st stream, limit time.Duration, packets int) (burst, error) {
-	restore, err := pin()
+	restore, err := pin(anyCPU)
 	if err != nil {
 		return burst{}, err
 	}
@@ -171,15 +171,20 @@ func (s *sender) flush() error {
 	return nil
 }
 
-// pin keeps the calling goroutine on the CPU that it runs on, until restore.
-func pin() (restore func(), err error) {
+// anyCPU is the one that a thread runs on.
+const anyCPU = -1
+
+// pin keeps the calling goroutine on a CPU, until restore.
+func pin(cpu int) (restore func(), err error) {
 	runtime.LockOSThread()
 	var before, one unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &before); err != nil {
 		runtime.UnlockOSThread()
 		return nil, fmt.Errorf("read affinity: %w", err)
 	}
-	cpu, err := currentCPU()
+	if cpu == anyCPU {
+		cpu, err = currentCPU()
+	}
 	if err == nil {
 		one.Set(cpu)
 		err = unix.SchedSetaffinity(0, &one)

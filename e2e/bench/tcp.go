@@ -1,0 +1,187 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// connections is opened and closed by the real TCP of both hosts.
+var connections = kind{name: "connections"}
+
+// throughput is bits a second of one connection, as iperf3 sees it.
+var throughput = kind{name: "iperf3"}
+
+// tcp compares how many connections of TCP can be opened and closed, and what one can carry.
+func (b *bench) tcp() error {
+	for _, n := range b.sizes {
+		x := &plan{rules: rulesOf(n)}
+		t := &table{title: fmt.Sprintf("TCP, %s", x)}
+		all, err := b.gather(t, x, noRules, conntrackOnly, nftByHand, iptablesNFT, iptablesLegacy, ufw, b.firewalld, b.pfw)
+		if err == nil {
+			err = b.connect(t, all)
+		}
+		if closing := closeAll(all); err == nil {
+			err = closing
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) connect(t *table, all []*contender) error {
+	_, err := exec.LookPath("iperf3")
+	kinds := []kind{connections}
+	if err == nil {
+		kinds = append(kinds, throughput)
+	} else {
+		t.note("iperf3: left out, as it is not installed.")
+	}
+	for _, k := range kinds {
+		for range b.n {
+			for _, c := range all {
+				measure := c.connections
+				if k == throughput {
+					measure = c.iperf
+				}
+				rate, err := measure(b.time)
+				if err != nil {
+					return fmt.Errorf("%s: %s: %w", c.name, k.name, err)
+				}
+				c.rates[k.name] = append(c.rates[k.name], rate)
+			}
+		}
+	}
+	t.row("of "+all[0].name, "connections a CPU second", "noise", "bits/s in iperf3", "noise")
+	for _, c := range all {
+		cells := []string{c.name}
+		for _, k := range kinds {
+			middle, noise := c.against(all[0], k)
+			text := ratio(middle)
+			if c == all[0] {
+				rate := median(c.rates[k.name])
+				text, noise = fmt.Sprintf("%.1fk/s", rate/1e3), spread(c.rates[k.name])
+				if k == throughput {
+					text = fmt.Sprintf("%.1f Gbit/s", rate/1e9)
+				}
+			}
+			cells = append(cells, text, fmt.Sprintf("±%.0f %%", 100*noise))
+		}
+		t.row(cells...)
+	}
+	t.print(b.out)
+	return nil
+}
+
+// connections opens connections and closes them again, one after another, and returns how many a second of CPU time. Both
+// ends are in this thread, so its CPU time is all that they cost.
+func (c *contender) connections(limit time.Duration) (rate float64, err error) {
+	if err := c.stage.wall.ForgetConnections(); err != nil {
+		return 0, err
+	}
+	to := &unix.SockaddrInet4{Port: servicePort, Addr: wallAddress.As4()}
+	var listener int
+	err = c.stage.wall.Do(func() error {
+		if listener, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
+			return err
+		}
+		if err := unix.SetsockoptInt(listener, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+			return err
+		}
+		if err := unix.Bind(listener, to); err != nil {
+			return err
+		}
+		return unix.Listen(listener, 16)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("listen: %w", err)
+	}
+	defer unix.Close(listener)
+	err = c.stage.far.Do(func() error {
+		restore, err := pin(anyCPU)
+		if err != nil {
+			return err
+		}
+		defer restore()
+		begin, err := threadTime()
+		if err != nil {
+			return err
+		}
+		for n := 1; ; n++ {
+			if err := connectOnce(listener, to); err != nil {
+				return err
+			}
+			now, err := threadTime()
+			if err != nil {
+				return err
+			}
+			if now-begin >= limit {
+				rate = float64(n) / (now - begin).Seconds()
+				return nil
+			}
+		}
+	})
+	return rate, err
+}
+
+// connectOnce opens one connection to a listener and resets it, so that nothing of it waits for its end.
+func connectOnce(listener int, to unix.Sockaddr) error {
+	client, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(client)
+	if err := unix.SetsockoptLinger(client, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
+		return err
+	}
+	if err := unix.Connect(client, to); err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	server, _, err := unix.Accept4(listener, unix.SOCK_CLOEXEC)
+	if err != nil {
+		return fmt.Errorf("accept: %w", err)
+	}
+	return unix.Close(server)
+}
+
+// iperf runs iperf3 for a second; its port is the one that the rules allow.
+func (c *contender) iperf(time.Duration) (float64, error) {
+	server := c.stage.wall.Command("iperf3", "--server", "--one-off", "--port", fmt.Sprint(servicePort), "--pidfile", filepath.Join(c.stage.dir, "iperf3.pid"))
+	if err := server.Start(); err != nil {
+		return 0, err
+	}
+	defer func() {
+		_ = server.Process.Kill() // it has ended by itself where all is well
+		_ = server.Wait()
+	}()
+	var answer struct {
+		End struct {
+			Received struct {
+				BitsPerSecond float64 `json:"bits_per_second"`
+			} `json:"sum_received"`
+		} `json:"end"`
+	}
+	err := await(func() (bool, error) {
+		// It listens once it has written this.
+		_, err := os.Stat(filepath.Join(c.stage.dir, "iperf3.pid"))
+		return err == nil, nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("iperf3: %w", err)
+	}
+	out, err := c.stage.far.Command("iperf3", "--client", wallAddress.String(), "--port", fmt.Sprint(servicePort), "--time", "1", "--json").Output()
+	if err == nil {
+		err = json.Unmarshal(out, &answer)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("iperf3: %w: %.300s", err, out)
+	}
+	return answer.End.Received.BitsPerSecond, os.RemoveAll(filepath.Join(c.stage.dir, "iperf3.pid"))
+}
