@@ -2,83 +2,87 @@ package nflog
 
 import (
 	"encoding/binary"
-	"errors"
-	"fmt"
-	"slices"
 
-	"github.com/mdlayher/netlink"
-	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
 // linux/netfilter/nfnetlink_log.h, which golang.org/x/sys/unix leaves out.
 const (
-	msgConfig         = 1 // NFULNL_MSG_CONFIG
-	attrCommand       = 1 // NFULA_CFG_CMD
-	attrBufferSize    = 3 // NFULA_CFG_NLBUFSIZ
+	msgPacket = 0 // NFULNL_MSG_PACKET
+	msgConfig = 1 // NFULNL_MSG_CONFIG
+
+	attrCommand    = 1 // NFULA_CFG_CMD
+	attrMode       = 2 // NFULA_CFG_MODE
+	attrBufferSize = 3 // NFULA_CFG_NLBUFSIZ
+	attrTimeout    = 4 // NFULA_CFG_TIMEOUT, hundredths of a second
+	attrThreshold  = 5 // NFULA_CFG_QTHRESH
+	attrFlags      = 6 // NFULA_CFG_FLAGS
+
 	commandBind       = 1 // NFULNL_CFG_CMD_BIND
 	commandFamilyBind = 3 // NFULNL_CFG_CMD_PF_BIND
+	copyPacket        = 2 // NFULNL_COPY_PACKET
+	flagSequence      = 1 // NFULNL_CFG_F_SEQ
 )
+
+// 64 messages or 10 ms, whichever comes first, share one datagram: whoever asks who sent a packet must ask while the sender is
+// there. It is never larger than the kernel's buffer of at most 128 KiB, which has to hold a batch, or the batch goes out early.
+const (
+	copyRange      = 128 // bytes of each packet: IPv6, some extension headers, and the start of the quoted packet
+	queueThreshold = 64
+	queueTimeout   = 1
+	kernelBuffer   = 128 << 10
+	datagramSize   = 2 * kernelBuffer
+)
+
+// attribute is one piece of a request.
+type attribute struct {
+	kind uint16
+	data []byte
+}
 
 var (
-	bindCommand       = netlink.Attribute{Type: attrCommand, Data: []byte{commandBind}}
-	familyBindCommand = netlink.Attribute{Type: attrCommand, Data: []byte{commandFamilyBind}}
+	bindFamily = attribute{attrCommand, []byte{commandFamilyBind}}
 
-	// netlinkBufferSize is the most that the kernel takes, 128 KiB. It has to hold a batch, or the batch goes out early.
-	netlinkBufferSize = netlink.Attribute{Type: attrBufferSize, Data: binary.BigEndian.AppendUint32(nil, 128<<10)}
+	// bindGroup is the command, and how the group is to be served.
+	bindGroup = []attribute{
+		{attrCommand, []byte{commandBind}},
+		{attrMode, append(number(copyRange), copyPacket, 0)}, // struct nfulnl_msg_config_mode
+		{attrBufferSize, number(kernelBuffer)},
+		{attrTimeout, number(queueTimeout)},
+		{attrThreshold, number(queueThreshold)},
+		{attrFlags, binary.BigEndian.AppendUint16(nil, flagSequence)},
+	}
 )
 
-// configMessage makes a request about the group; the kernel answers it only to refuse.
-func configMessage(group uint16, attributes ...netlink.Attribute) netlink.Message {
-	body, err := netlink.MarshalAttributes(attributes)
-	if err != nil {
-		panic(fmt.Sprintf("nflog: attributes of a few bytes do not fit: %v", err))
+func number(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }
+
+// request makes a request about the group. Without NLM_F_ACK among the flags the kernel answers it only to refuse.
+func request(group uint16, flags uint16, attributes []attribute) []byte {
+	b := make([]byte, messageHeader, 128)
+	b = append(b, unix.AF_UNSPEC, unix.NFNETLINK_V0)
+	b = binary.BigEndian.AppendUint16(b, group) // struct nfgenmsg
+	for _, a := range attributes {
+		b = binary.NativeEndian.AppendUint16(b, uint16(attributeHeader+len(a.data)))
+		b = binary.NativeEndian.AppendUint16(b, a.kind)
+		b = append(b, a.data...)
+		b = append(b, make([]byte, align(len(b))-len(b))...)
 	}
-	header := binary.BigEndian.AppendUint16([]byte{unix.AF_UNSPEC, unix.NFNETLINK_V0}, group) // struct nfgenmsg
-	return netlink.Message{
-		Header: netlink.Header{Type: unix.NFNL_SUBSYS_ULOG<<8 | msgConfig, Flags: netlink.Request},
-		Data:   slices.Concat(header, body),
-	}
+	binary.NativeEndian.PutUint32(b, uint32(len(b)))
+	binary.NativeEndian.PutUint16(b[4:], unix.NFNL_SUBSYS_ULOG<<8|msgConfig)
+	binary.NativeEndian.PutUint16(b[6:], flags)
+	return b
 }
 
 // repliesOnly is a socket filter that passes answers to requests (NLMSG_ERROR, in struct nlmsghdr's second field, in the
 // machine's byte order) and drops packets.
-var repliesOnly = func() []bpf.RawInstruction {
+func repliesOnly() *unix.SockFprog {
 	var field [2]byte
-	binary.NativeEndian.PutUint16(field[:], uint16(netlink.Error))
-	program, err := bpf.Assemble([]bpf.Instruction{
-		bpf.LoadAbsolute{Off: 4, Size: 2},
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(binary.BigEndian.Uint16(field[:])), SkipFalse: 1},
-		bpf.RetConstant{Val: 1 << 18}, // the whole message
-		bpf.RetConstant{Val: 0},
-	})
-	if err != nil {
-		panic(fmt.Sprintf("nflog: socket filter: %v", err))
+	binary.NativeEndian.PutUint16(field[:], unix.NLMSG_ERROR)
+	program := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: 4},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: uint32(binary.BigEndian.Uint16(field[:])), Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: 1 << 18}, // the whole message
+		{Code: unix.BPF_RET | unix.BPF_K, K: 0},
 	}
-	return program
-}()
-
-// diagnose finds out why the group could not be bound. The kernel says EPERM to whoever lacks CAP_NET_ADMIN and to whoever
-// asks for another's group, and go-nflog gives its error as text; so two requests are made that tell the cases apart.
-func (s *socket) diagnose(cause error) error {
-	anybody, other := configMessage(0, familyBindCommand), configMessage(s.group)
-	anybody.Header.Flags |= netlink.Acknowledge
-	other.Header.Flags |= netlink.Acknowledge
-	if _, err := s.lib.Con.Execute(anybody); errors.Is(err, unix.EPERM) {
-		return fmt.Errorf("not permitted, CAP_NET_ADMIN is needed: %w", err)
-	}
-	if _, err := s.lib.Con.Execute(other); errors.Is(err, unix.EPERM) {
-		return ErrGroupTaken
-	}
-	return cause
-}
-
-// refusal tells the kernel's answer to a request from a failure to receive.
-func refusal(err error) (unix.Errno, bool) {
-	var answer *netlink.OpError
-	var errno unix.Errno
-	if !errors.As(err, &answer) || answer.Sequence == 0 || !errors.As(err, &errno) {
-		return 0, false
-	}
-	return errno, true
+	return &unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
 }

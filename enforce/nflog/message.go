@@ -79,7 +79,7 @@ type Message struct {
 // record is one message as the kernel sent it, before names are looked up and the packet is decoded: the seam between the
 // socket and everything else. It is good only during the call that hands it over.
 type record struct {
-	prefix    string
+	prefix    []byte
 	hook      Hook
 	in, out   uint32 // interface index, 0 = none
 	uid, gid  owner

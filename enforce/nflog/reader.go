@@ -21,6 +21,7 @@ type Reader struct {
 	group      uint16
 	socket     *socket
 	interfaces interfaces
+	prefixes   prefixes
 	next       uint32 // sequence number of the next message
 
 	received, lost atomic.Uint64
@@ -87,7 +88,7 @@ func (r *Reader) deliver(record *record, f func(*Message)) {
 
 	now := time.Now()
 	m := &Message{
-		Prefix:    record.prefix,
+		Prefix:    r.prefixes.text(record.prefix),
 		Hook:      record.hook,
 		InIface:   r.interfaces.name(record.in, now),
 		OutIface:  r.interfaces.name(record.out, now),

@@ -371,3 +371,33 @@ func TestOpenUnderFlood(t *testing.T) {
 	close(end)
 	<-flooded
 }
+
+func TestCloseEndsRun(t *testing.T) {
+	if !inOwnNetwork(t) {
+		return
+	}
+	nft(t, logOutgoing)
+	r := mustOpen(t)
+	done := make(chan error, 1)
+	received, release := make(chan struct{}, 1000), make(chan struct{})
+	go func() { done <- r.Run(t.Context(), func(*Message) { received <- struct{}{}; <-release }) }()
+	datagrams(t, 7000, 100)
+	<-received
+	closed := make(chan error, 1)
+	go func() { closed <- r.Close() }()
+	select {
+	case err := <-closed:
+		t.Errorf("closed while a message is being handed over: %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(release)
+	if err := <-closed; err != nil {
+		t.Errorf("close: %v", err)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("run: %v", err)
+	}
+	if err := r.Alive(t.Context()); err == nil {
+		t.Error("a reader that is closed says that it lives")
+	}
+}

@@ -5,104 +5,115 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
-	gonflog "github.com/florianl/go-nflog/v2"
 	"golang.org/x/sys/unix"
 )
 
-// socket is a netlink socket bound to a group, and the goroutine of go-nflog that reads it. Nothing outside this file and
-// config.go knows the library.
+// socket is a netlink socket that a group is bound to. It is read by whoever calls run, with one buffer and no allocation.
 type socket struct {
 	group uint16
 	log   *slog.Logger
-	lib   *gonflog.Nflog
-
-	ctx    context.Context // of the goroutine
-	cancel context.CancelFunc
-
-	deliver  func(*record) // set before attached is closed
-	attached chan struct{}
-	ended    chan struct{} // closed when the goroutine hands over nothing more
-	end      sync.Once
-	err      error // why it ended by itself; read after ended
+	file  *os.File
+	conn  syscall.RawConn // of file
 
 	closing sync.Once
+	ended   atomic.Bool
+	closed  error      // of closing
+	reading sync.Mutex // held by run
 
-	beats    atomic.Uint64 // how often the goroutine came round
+	beats    atomic.Uint64 // how often run came round
 	overruns atomic.Uint64
 }
 
-// The library wants the timeout in hundredths of a second. 64 messages or 10 ms, whichever comes first, share one datagram:
-// whoever asks who sent a packet must ask while the sender is there.
-const (
-	copyRange      = 128 // bytes of each packet: IPv6, some extension headers, and the start of the quoted packet
-	queueThreshold = 64
-	queueTimeout   = 1
-)
-
 // openSocket binds the group. readBuffer is the socket's receive buffer in bytes.
 func openSocket(group uint16, readBuffer int, log *slog.Logger) (*socket, error) {
-	s := &socket{group: group, log: log, attached: make(chan struct{}), ended: make(chan struct{})}
-	lib, err := gonflog.Open(&gonflog.Config{
-		Group:    group,
-		Copymode: gonflog.CopyPacket,
-		Bufsize:  copyRange,
-		Flags:    gonflog.FlagSeq,
-		QThresh:  queueThreshold,
-		Timeout:  queueTimeout,
-		Logger:   libraryLog{s},
-	})
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_NETFILTER)
 	if err != nil {
 		return nil, fmt.Errorf("open netlink socket: %w", err)
 	}
-	s.lib = lib
-	s.ctx, s.cancel = context.WithCancel(context.Background())
-	if err := s.bind(readBuffer); err != nil {
-		s.cancel()
-		return nil, errors.Join(err, lib.Con.Close())
+	s := &socket{group: group, log: log, file: os.NewFile(uintptr(fd), "nflog")}
+	if s.conn, err = s.file.SyscallConn(); err == nil {
+		err = s.setUp(fd, readBuffer)
 	}
-	if err := s.open(); err != nil {
+	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
 
-// bind sets up the group and starts the goroutine, with the socket still deaf to packets: go-nflog takes each answer to be the
-// one to its request, and under a flood a packet would stand in its place.
-func (s *socket) bind(readBuffer int) error {
-	if err := s.setReadBuffer(readBuffer); err != nil {
+// setUp binds the group with the socket still deaf to packets, so that under a flood none stands where an answer is expected.
+// What is logged meanwhile shows as a gap before the first message.
+func (s *socket) setUp(fd, readBuffer int) error {
+	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return fmt.Errorf("bind netlink socket: %w", err)
+	}
+	if err := s.setReadBuffer(fd, readBuffer); err != nil {
 		return err
 	}
-	if err := s.lib.Con.SetBPF(repliesOnly); err != nil {
+	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, repliesOnly()); err != nil {
 		return fmt.Errorf("hold packets back: %w", err)
 	}
-	if err := s.lib.RegisterWithErrorFunc(s.ctx, s.packet, s.failed); err != nil {
-		return s.diagnose(err)
+	// The kernel says EPERM to whoever lacks CAP_NET_ADMIN and to whoever asks for another's group. The first of these
+	// requests is nobody's in particular, so it tells the cases apart.
+	if err := s.ask(fd, 0, bindFamily); errors.Is(err, unix.EPERM) {
+		return fmt.Errorf("not permitted, CAP_NET_ADMIN is needed: %w", err)
+	} else if err != nil {
+		return fmt.Errorf("bind to nflog: %w", err)
 	}
-	return nil
-}
-
-// open lets the packets in. What was logged since the group was bound shows as a gap before the first message.
-func (s *socket) open() error {
-	// Execute would wait for the lock that the goroutine holds while it waits for packets. A refusal comes to failed.
-	if _, err := s.lib.Con.Send(configMessage(s.group, netlinkBufferSize)); err != nil {
-		return fmt.Errorf("set the kernel's buffer size: %w", err)
+	if err := s.ask(fd, s.group, bindGroup...); errors.Is(err, unix.EPERM) {
+		return ErrGroupTaken
+	} else if err != nil {
+		return fmt.Errorf("bind: %w", err)
 	}
-	if err := s.lib.Con.RemoveBPF(); err != nil {
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0); err != nil {
 		return fmt.Errorf("let packets in: %w", err)
 	}
 	return nil
 }
 
-func (s *socket) setReadBuffer(size int) error {
-	// The library tries SO_RCVBUFFORCE first, which needs CAP_NET_ADMIN in the initial user namespace.
-	if err := s.lib.Con.SetReadBuffer(size); err != nil {
+// ask sends a request and returns the kernel's answer, which is there when the request is sent.
+func (s *socket) ask(fd int, group uint16, attributes ...attribute) error {
+	if err := send(fd, request(group, unix.NLM_F_REQUEST|unix.NLM_F_ACK, attributes)); err != nil {
+		return err
+	}
+	buffer := make([]byte, 4096)
+	n, _, err := unix.Recvfrom(fd, buffer, 0)
+	if err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	for kind, body := range messages(buffer[:n]) {
+		if errno, ok := answer(kind, body); ok {
+			if errno == 0 {
+				return nil
+			}
+			return errno
+		}
+	}
+	return errors.New("read answer: there is none")
+}
+
+func send(fd int, message []byte) error {
+	if err := unix.Sendto(fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return fmt.Errorf("send request: %w", err)
+	}
+	return nil
+}
+
+func (s *socket) setReadBuffer(fd, size int) error {
+	// SO_RCVBUFFORCE needs CAP_NET_ADMIN in the initial user namespace.
+	err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, size)
+	if errors.Is(err, unix.EPERM) {
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, size)
+	}
+	if err != nil {
 		return fmt.Errorf("set receive buffer: %w", err)
 	}
-	doubled, err := s.lib.Con.ReadBuffer() // socket(7): the kernel doubles the value for its own bookkeeping
+	doubled, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF) // socket(7): the kernel doubles the value for its own bookkeeping
 	if err != nil {
 		return fmt.Errorf("read receive buffer: %w", err)
 	}
@@ -113,98 +124,69 @@ func (s *socket) setReadBuffer(size int) error {
 	return nil
 }
 
-// run hands over every message until ctx ends or the socket fails, and closes the socket. Once only.
+// run hands over every message until ctx ends, the socket is closed or it fails, and closes the socket. Once only.
 func (s *socket) run(ctx context.Context, deliver func(*record)) error {
-	s.deliver = deliver
-	close(s.attached)
-	select {
-	case <-ctx.Done():
-	case <-s.ended:
-	}
-	err := s.close() // first, as it waits until s.err is final
-	return errors.Join(s.err, err)
-}
-
-// close unbinds the group, and returns when the goroutine hands over nothing more.
-func (s *socket) close() (err error) {
-	s.closing.Do(func() {
-		s.cancel()
-		<-s.ended
-		err = s.lib.Close()
-	})
-	return err
-}
-
-func (s *socket) finish(err error) {
-	s.end.Do(func() {
-		s.err = err
-		close(s.ended)
-	})
-}
-
-// packet is called by the goroutine for each message. Before run it waits: messages then stay in the receive buffer.
-func (s *socket) packet(a gonflog.Attribute) int {
-	select {
-	case <-s.attached:
-	case <-s.ctx.Done():
-		s.finish(nil)
-		return 1
-	}
-	r := record{
-		prefix: value(a.Prefix),
-		in:     value(a.InDev),
-		out:    value(a.OutDev),
-		uid:    owner{value(a.UID), a.UID != nil},
-		gid:    owner{value(a.GID), a.GID != nil},
-
-		timestamp: value(a.Timestamp),
-		sequence:  sequence{value(a.Seq), a.Seq != nil},
-		packet:    value(a.Payload),
-	}
-	if a.Hook != nil {
-		r.hook = hookOf(*a.Hook)
-	}
-	s.deliver(&r)
-	s.beats.Add(1)
-	return 0
-}
-
-func value[T any](p *T) T {
-	if p == nil {
-		var zero T
-		return zero
-	}
-	return *p
-}
-
-// failed is called by the goroutine when it could not receive; 0 lets it go on.
-func (s *socket) failed(err error) int {
-	switch {
-	case s.ctx.Err() != nil:
-		s.finish(nil)
-		return 1
-	case errors.Is(err, unix.ENOBUFS): // messages were lost, the socket is as good as before
-		s.overruns.Add(1)
-		s.beats.Add(1)
-		return 0
-	}
-	if errno, ok := refusal(err); ok {
-		if errno == unix.EBUSY { // the answer that alive waits for
-			s.beats.Add(1)
-		} else {
-			s.log.Warn("the kernel refused a request", "group", s.group, "error", err)
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	stop := context.AfterFunc(ctx, s.end)
+	defer stop()
+	buffer := make([]byte, datagramSize)
+	for !s.ended.Load() {
+		n, err := s.receive(buffer)
+		switch {
+		case err == nil:
+			s.datagram(buffer[:n], deliver)
+		case errors.Is(err, unix.ENOBUFS): // messages were lost, the socket is as good as before
+			s.overruns.Add(1)
+		case !s.ended.Load():
+			s.end()
+			return errors.Join(fmt.Errorf("receive: %w", err), s.closed)
 		}
-		return 0
+		s.beats.Add(1)
 	}
-	s.finish(fmt.Errorf("receive: %w", err))
-	return 1
+	s.end() // waits until it is done
+	return s.closed
 }
 
-// alive asks the kernel to bind the group once more. It refuses with EBUSY if the group is still ours, and the goroutine
-// is to read that, as it reads packets: so an idle one shows that it lives.
+// receive waits for the next datagram.
+func (s *socket) receive(buffer []byte) (n int, err error) {
+	waiting := s.conn.Read(func(fd uintptr) bool {
+		for {
+			n, err = unix.Read(int(fd), buffer)
+			if !errors.Is(err, unix.EINTR) {
+				return !errors.Is(err, unix.EAGAIN)
+			}
+		}
+	})
+	if waiting != nil {
+		return 0, waiting
+	}
+	return n, err
+}
+
+// end unbinds the group; run hands over what it has read already.
+func (s *socket) end() {
+	s.closing.Do(func() {
+		s.ended.Store(true)
+		s.closed = s.file.Close()
+	})
+}
+
+// close is end, and returns when run hands over nothing more.
+func (s *socket) close() error {
+	s.end()
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	return s.closed
+}
+
+// alive asks the kernel to bind the group once more. It refuses with EBUSY if the group is still ours, and run is to read that,
+// as it reads packets: so an idle one shows that it lives.
 func (s *socket) alive(ctx context.Context) error {
 	before := s.beats.Load()
-	if _, err := s.lib.Con.Send(configMessage(s.group, bindCommand)); err != nil {
+	var failure error
+	err := s.conn.Control(func(fd uintptr) { failure = send(int(fd), request(s.group, unix.NLM_F_REQUEST, bindGroup[:1])) })
+	if err = errors.Join(err, failure); err != nil {
 		return fmt.Errorf("ask: %w", err)
 	}
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -226,28 +208,9 @@ func (s *socket) interfaceName(index uint32) (string, error) {
 		return "", err
 	}
 	request.SetUint32(index)
-	raw, err := s.lib.Con.SyscallConn()
-	if err != nil {
-		return "", err
-	}
 	var failure error
-	if err := raw.Control(func(fd uintptr) { failure = unix.IoctlIfreq(int(fd), unix.SIOCGIFNAME, request) }); err != nil {
+	if err := s.conn.Control(func(fd uintptr) { failure = unix.IoctlIfreq(int(fd), unix.SIOCGIFNAME, request) }); err != nil {
 		return "", err
 	}
 	return request.Name(), failure
-}
-
-// libraryLog is told by go-nflog, and it alone, that the goroutine ends because its context did: the only errors it logs.
-type libraryLog struct{ s *socket }
-
-func (l libraryLog) Debugf(format string, args ...any) {
-	// It may have something to say about every single packet.
-	if l.s.log.Enabled(l.s.ctx, slog.LevelDebug) {
-		l.s.log.Debug(fmt.Sprintf(format, args...), "group", l.s.group)
-	}
-}
-
-func (l libraryLog) Errorf(format string, args ...any) {
-	l.s.finish(nil)
-	l.Debugf(format, args...)
 }
