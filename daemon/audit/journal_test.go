@@ -84,6 +84,7 @@ func TestAStalledJournalHoldsUpNeitherAppendNorTheFile(t *testing.T) {
 		for range 150 {
 			l.Append(drop("b"))
 		}
+		time.Sleep(batchTime)
 		synctest.Wait()
 		if st := l.Stats(); st.File.Written != 151 || st.Journal.Dropped != 51 || st.Lost != 0 {
 			t.Errorf("stats %+v", st)

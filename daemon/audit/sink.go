@@ -9,6 +9,7 @@ import (
 const (
 	retryTime = 500 * time.Millisecond // between attempts at a store that fails
 	lossTime  = time.Second            // at least this long between two reports of losses, so that overload is not made worse by telling of it
+	batchTime = 2 * time.Millisecond   // at least this long between two writes, so that a flood costs few of them; a lone entry waits for nothing
 	headroom  = 1024                   // entries beyond the bound for what is no packet: a flood must not push out a tamper or a ban
 )
 
@@ -91,7 +92,11 @@ func (s *sink) rouse() {
 // run writes until Log.stop is closed and nothing is left, or the store fails after that.
 func (s *sink) run() {
 	stop := s.log.stop
+	var taken time.Time
 	for {
+		if early := batchTime - time.Since(taken); early > 0 && stop != nil {
+			stop = linger(early, stop)
+		}
 		entries, tell := s.take(stop == nil)
 		if len(entries) == 0 {
 			if stop == nil {
@@ -106,6 +111,7 @@ func (s *sink) run() {
 			}
 			continue
 		}
+		taken = time.Now()
 		done, err := s.store.write(entries)
 		s.settle(entries[:done], err)
 		if err == nil || done == len(entries) {
@@ -115,7 +121,7 @@ func (s *sink) run() {
 			s.idle(true)
 			return
 		}
-		stop = s.backOff(stop)
+		stop = linger(retryTime, stop)
 	}
 }
 
@@ -136,8 +142,9 @@ func (s *sink) wait(stop chan struct{}, tell time.Duration) chan struct{} {
 	return stop
 }
 
-func (s *sink) backOff(stop chan struct{}) chan struct{} {
-	timer := time.NewTimer(retryTime)
+// linger blocks for a time. It returns nil once stop is closed.
+func linger(d time.Duration, stop chan struct{}) chan struct{} {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
