@@ -3,19 +3,24 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"time"
 )
 
 // idle compares what is resident when nothing happens, and how long a start takes.
 func (b *bench) idle() error {
 	t := &table{title: "Idle and start"}
-	t.row("", "resident when idle", "start to in force")
-	for _, x := range []*plan{{rules: rulesOf(10)}, {rules: rulesOf(1_000)}, {rules: rulesOf(10), list: listOf(b.lists[len(b.lists)-1]), listed: true}} {
+	t.row("", "resident when idle", "start to in force (CPU time)")
+	plans := []*plan{{rules: rulesOf(1_000)}, {rules: rulesOf(listedRules), list: listOf(b.lists[len(b.lists)-1]), listed: true}}
+	if err := b.rest(t, b.shipped(), &plan{}, "firewall.toml as shipped"); err != nil {
+		return err
+	}
+	for _, x := range plans {
 		for _, p := range []peer{b.firewalld, b.pfw} {
 			if p.missing() != "" || !p.fits(x) {
 				continue
 			}
-			if err := b.rest(t, p, x); err != nil {
+			if err := b.rest(t, p, x, x.String()); err != nil {
 				return err
 			}
 		}
@@ -30,14 +35,25 @@ func (b *bench) idle() error {
 	return nil
 }
 
+// shipped is pfw with the rule file that the package installs.
+func (b *bench) shipped() peer {
+	return peer{name: b.pfw.name, floor: true, enforce: func(s *stage, _ *plan) (enforced, cost, error) {
+		text, err := os.ReadFile("firewall.toml")
+		if err != nil {
+			return nil, cost{}, err
+		}
+		return startPfw(b.bin, s, string(text), &plan{})
+	}}
+}
+
 // settle is how long a program gets to put its memory in order.
 const settle = 5 * time.Second
 
-func (b *bench) rest(t *table, p peer, x *plan) (err error) {
-	var took []time.Duration
+func (b *bench) rest(t *table, p peer, x *plan, what string) (err error) {
+	var took []cost
 	var resident int64
 	times := min(b.n, 5)
-	if len(x.list) > 0 || p.name != b.pfw.name {
+	if len(x.list) > 0 {
 		times = 1
 	}
 	for i := range times {
@@ -46,7 +62,7 @@ func (b *bench) rest(t *table, p peer, x *plan) (err error) {
 			b.failed(t, err)
 			return nil
 		}
-		took = append(took, c.load.wall)
+		took = append(took, c.load)
 		if i == times-1 {
 			time.Sleep(settle)
 			resident, err = memory(c.pid(), "VmRSS")
@@ -55,7 +71,7 @@ func (b *bench) rest(t *table, p peer, x *plan) (err error) {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	t.row(fmt.Sprintf("%s, %s", p.name, x), mebibytes(resident), seconds(median(took)))
+	t.row(p.name+", "+what, mebibytes(resident), middle(took).took())
 	return nil
 }
 

@@ -47,14 +47,14 @@ func (b *bench) list(x *plan, peers []peer) (err error) {
 	}
 
 	t = &table{title: fmt.Sprintf("Load and change, %s", x)}
-	t.row("", "load", "memory at its peak", "again, unchanged", fmt.Sprintf("%d of them others", changedEntries), "memory at its peak")
+	t.row("time (CPU time)", "load", "peak memory", "again, unchanged", fmt.Sprintf("%d of them others", changedEntries), "peak memory")
 	for _, c := range with {
 		again, err := c.replace(x)
 		if err != nil {
 			b.failed(t, fmt.Errorf("%s: load again: %w", c.name, err))
 			continue
 		}
-		cells := []string{c.name, seconds(c.load.wall), mebibytes(c.load.peak), seconds(again.wall)}
+		cells := []string{c.name, c.load.took(), mebibytes(c.load.peak), again.took()}
 		next, added, removed := x.changed(changedEntries, 1)
 		if c.slow != nil && c.slow(x) && !b.patient {
 			t.row(append(cells, nothing, nothing)...)
@@ -66,7 +66,7 @@ func (b *bench) list(x *plan, peers []peer) (err error) {
 			b.failed(t, fmt.Errorf("%s: change: %w", c.name, err))
 			continue
 		}
-		t.row(append(cells, seconds(change.wall), mebibytes(change.peak))...)
+		t.row(append(cells, change.took(), mebibytes(change.peak))...)
 	}
 	t.print(b.out)
 	return nil
@@ -77,31 +77,40 @@ func (b *bench) loads() error {
 	for _, n := range b.sizes {
 		x := &plan{rules: rulesOf(n)}
 		t := &table{title: fmt.Sprintf("Load, %s", x)}
-		t.row("", "load", "memory at its peak", "again, unchanged")
+		t.row("time (CPU time)", "load", "peak memory", "again, unchanged")
 		for _, p := range []peer{nftByHand, iptablesNFT, iptablesLegacy, ufw, b.firewalld, b.pfw} {
 			if p.missing() != "" || !p.fits(x) {
 				continue
 			}
-			var first, again []time.Duration
-			var peak int64
+			var first, again []cost
 			for range min(b.n, 3) {
 				c, err := contend(p, x)
 				if err != nil {
 					b.failed(t, err)
 					break
 				}
-				first, peak = append(first, c.load.wall), max(peak, c.load.peak)
 				second, err := c.replace(x)
-				again = append(again, second.wall)
 				if err = errors.Join(err, c.close()); err != nil {
-					return fmt.Errorf("%s: %w", p.name, err)
+					b.failed(t, fmt.Errorf("%s: load again: %w", p.name, err))
+					break
 				}
+				first, again = append(first, c.load), append(again, second)
 			}
 			if len(again) > 0 {
-				t.row(p.name, seconds(median(first)), mebibytes(peak), seconds(median(again)))
+				t.row(p.name, middle(first).took(), mebibytes(middle(first).peak), middle(again).took())
 			}
 		}
 		t.print(b.out)
 	}
 	return nil
+}
+
+// middle is the median of each.
+func middle(all []cost) cost {
+	var walls, cpus []time.Duration
+	var peaks []int64
+	for _, c := range all {
+		walls, cpus, peaks = append(walls, c.wall), append(cpus, c.cpu), append(peaks, c.peak)
+	}
+	return cost{median(walls), median(cpus), median(peaks)}
 }

@@ -86,7 +86,7 @@ func main() {
 	code, err := hosts.Isolated(func() int {
 		b := &bench{sizes: []int{10, 1_000, 10_000}, lists: []int{100_000, 1_000_000}, quick: *quick, patient: *patient, firewalld: firewalld(*patient), n: max(1, *rounds), time: *limit, out: os.Stdout}
 		if *quick {
-			b.sizes, b.lists, b.n = []int{10, 1_000}, []int{100_000}, min(b.n, 3)
+			b.sizes, b.lists, b.n, b.time = []int{10, 1_000}, []int{100_000}, min(b.n, 3), min(b.time, 50*time.Millisecond)
 		}
 		var err error
 		if b.bin, err = filepath.Abs(*bin); err == nil {

@@ -39,7 +39,8 @@ type enforced interface {
 // cost is what it took to put something in force.
 type cost struct {
 	wall time.Duration
-	peak int64 // resident memory, bytes; of the largest process
+	cpu  time.Duration // of all processes: what the wall time would be on a machine with nothing else to do
+	peak int64         // resident memory, bytes; of the largest process
 }
 
 // missing says why a peer cannot be measured here, "" if it can.
@@ -86,7 +87,7 @@ func (s *stage) command(stdin string, name string, args ...string) (c cost, err 
 	if err := cmd.Run(); err != nil {
 		return c, fmt.Errorf("%s: %w: %.500s", name, err, said.Bytes())
 	}
-	c.wall = time.Since(begin)
+	c.wall, c.cpu = time.Since(begin), cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime()
 	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 		c.peak = usage.Maxrss << 10
 	}
@@ -94,4 +95,9 @@ func (s *stage) command(stdin string, name string, args ...string) (c cost, err 
 }
 
 // and adds what came after.
-func (c cost) and(next cost) cost { return cost{c.wall + next.wall, max(c.peak, next.peak)} }
+func (c cost) and(next cost) cost {
+	return cost{c.wall + next.wall, c.cpu + next.cpu, max(c.peak, next.peak)}
+}
+
+// took shows both times.
+func (c cost) took() string { return fmt.Sprintf("%s (%s)", seconds(c.wall), seconds(c.cpu)) }

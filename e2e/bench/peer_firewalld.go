@@ -76,7 +76,15 @@ func (x *firewalldRules) start(p *plan) (c cost, err error) {
 		return c, fmt.Errorf("firewalld: %w: %.500s", err, log)
 	}
 	c.wall = time.Since(begin)
-	c.peak, err = memory(x.daemon.Process.Pid, "VmHWM")
+	return x.took(c, 0)
+}
+
+// took fills in what firewalld itself used since before.
+func (x *firewalldRules) took(c cost, before time.Duration) (_ cost, err error) {
+	if c.cpu, err = processTime(x.pid()); err == nil {
+		c.cpu -= before
+		c.peak, err = memory(x.pid(), "VmHWM")
+	}
 	return c, err
 }
 
@@ -114,13 +122,21 @@ func (x *firewalldRules) replace(p *plan) (c cost, err error) {
 	if err := x.write(p); err != nil {
 		return c, err
 	}
-	if c.wall, err = x.client("--reload"); err == nil {
-		c.peak, err = memory(x.daemon.Process.Pid, "VmHWM")
+	before, err := processTime(x.pid())
+	if err != nil {
+		return c, err
 	}
-	return c, err
+	if c.wall, err = x.client("--reload"); err != nil {
+		return c, err
+	}
+	return x.took(c, before)
 }
 
 func (x *firewalldRules) change(_ *plan, added, removed []string) (c cost, err error) {
+	before, err := processTime(x.pid())
+	if err != nil {
+		return c, err
+	}
 	for _, part := range []struct {
 		verb    string
 		entries []string
@@ -135,7 +151,7 @@ func (x *firewalldRules) change(_ *plan, added, removed []string) (c cost, err e
 		}
 		c.wall += wall
 	}
-	return c, nil
+	return x.took(c, before)
 }
 
 func (x *firewalldRules) pid() int { return x.daemon.Process.Pid }

@@ -14,24 +14,30 @@ import (
 
 // pfw is the program itself, as built in bin.
 func pfw(bin string) peer {
-	return peer{name: "pfw", enforce: func(s *stage, p *plan) (enforced, cost, error) {
-		d, err := hosts.NewDaemon(s.wall, filepath.Join(bin, "pfwd"), filepath.Join(bin, "pfw"), pfwConfig(p))
-		if err != nil {
-			return nil, cost{}, err
-		}
-		x := daemon{d}
-		err = x.list(p)
-		begin := time.Now()
-		if err == nil {
-			err = d.Start()
-		}
-		wall := time.Since(begin)
-		if err != nil {
-			return nil, cost{}, errors.Join(err, d.Close())
-		}
-		peak, err := memory(d.Pid(), "VmHWM")
-		return x, cost{wall, peak}, err
-	}}
+	return peer{name: "pfw", enforce: func(s *stage, p *plan) (enforced, cost, error) { return startPfw(bin, s, pfwConfig(p), p) }}
+}
+
+// startPfw starts pfwd with a rule file and the list of a plan.
+func startPfw(bin string, s *stage, text string, p *plan) (enforced, cost, error) {
+	d, err := hosts.NewDaemon(s.wall, filepath.Join(bin, "pfwd"), filepath.Join(bin, "pfw"), text)
+	if err != nil {
+		return nil, cost{}, err
+	}
+	x := daemon{d}
+	err = x.list(p)
+	begin := time.Now()
+	if err == nil {
+		err = d.Start()
+	}
+	wall := time.Since(begin)
+	if err != nil {
+		return nil, cost{}, errors.Join(err, d.Close())
+	}
+	c := cost{wall: wall}
+	if c.cpu, err = processTime(d.Pid()); err == nil {
+		c.peak, err = memory(d.Pid(), "VmHWM")
+	}
+	return x, c, err
 }
 
 // daemon is a running pfwd.
@@ -53,12 +59,19 @@ func (x daemon) replace(p *plan) (c cost, err error) {
 	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", x.Pid()), []byte("5"), 0); err != nil {
 		return c, err
 	}
+	before, err := processTime(x.Pid())
+	if err != nil {
+		return c, err
+	}
 	begin := time.Now()
 	if err := x.Reload(); err != nil {
 		return c, err
 	}
 	c.wall = time.Since(begin)
-	c.peak, err = memory(x.Pid(), "VmHWM")
+	if c.cpu, err = processTime(x.Pid()); err == nil {
+		c.cpu -= before
+		c.peak, err = memory(x.Pid(), "VmHWM")
+	}
 	return c, err
 }
 

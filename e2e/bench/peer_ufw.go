@@ -60,12 +60,10 @@ func (x ufwRules) put(verb string, p *plan) (cost, error) {
 	return x.stage.command("", filepath.Join(x.root, "lib/ufw/ufw-init"), "--rootdir", x.root, "--datadir", x.root, verb)
 }
 
-func (x ufwRules) replace(p *plan) (cost, error) { return x.put("reload", p) }
-func (x ufwRules) change(next *plan, _, _ []string) (cost, error) {
-	return x.put("reload", next)
-}
-func (ufwRules) pid() int     { return 0 }
-func (ufwRules) close() error { return nil }
+func (x ufwRules) replace(p *plan) (cost, error)                  { return x.put("restart", p) }
+func (x ufwRules) change(next *plan, _, _ []string) (cost, error) { return x.put("restart", next) }
+func (ufwRules) pid() int                                         { return 0 }
+func (ufwRules) close() error                                     { return nil }
 
 // ufwScript is ufw's own file of rules.
 func ufwScript(p *plan) string {
