@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -45,6 +46,9 @@ type cost struct {
 
 // missing says why a peer cannot be measured here, "" if it can.
 func (p peer) missing() string {
+	if len(p.needs) > 0 && !asRoot() {
+		return "it wants root, and pfw does not"
+	}
 	for _, program := range p.needs {
 		if _, err := exec.LookPath(program); err != nil {
 			return program + " is not installed"
@@ -54,6 +58,13 @@ func (p peer) missing() string {
 		return p.absent()
 	}
 	return ""
+}
+
+// asRoot tells whether this is the machine's own root. Others are root in a user namespace of their own: there pfwd runs, and
+// the other programs meet files and limits that are not theirs.
+func asRoot() bool {
+	users, err := os.ReadFile("/proc/self/uid_map")
+	return err == nil && strings.HasSuffix(strings.TrimSpace(string(users)), " 4294967295")
 }
 
 // fits tells whether the peer is to be tried with a plan.
