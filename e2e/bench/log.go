@@ -76,8 +76,11 @@ func writeDown(start func(*stage) (logger, error), rate int) (cells []string, er
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
-	// The sender has the other CPU.
-	if err := keepTo(l.pid(), 1); err != nil {
+	first, last, err := cpus()
+	if err != nil {
+		return nil, err
+	}
+	if err := keepTo(l.pid(), last); err != nil {
 		return nil, err
 	}
 	before, err := l.lines()
@@ -88,7 +91,7 @@ func writeDown(start func(*stage) (logger, error), rate int) (cells []string, er
 	if err != nil {
 		return nil, err
 	}
-	sent, took, err := s.sender.pace(stream{sources: (&plan{}).sources(false), to: netip.AddrPortFrom(wallAddress, closedPort)}, rate, logTime)
+	sent, took, err := s.sender.pace(stream{sources: (&plan{}).sources(false), to: netip.AddrPortFrom(wallAddress, closedPort)}, rate, first)
 	if err != nil {
 		return nil, err
 	}
@@ -107,10 +110,10 @@ func writeDown(start func(*stage) (logger, error), rate int) (cells []string, er
 	}
 	said := nothing
 	if told >= 0 {
-		said = count(told)
+		said = exact(told)
 	}
 	return []string{
-		fmt.Sprintf("%.0fk", float64(sent)/took.Seconds()/1e3), count(sent), count(got),
+		fmt.Sprintf("%.0fk", float64(sent)/took.Seconds()/1e3), exact(sent), exact(got),
 		fmt.Sprintf("%.1f %%", 100*float64(sent-got)/float64(sent)), said,
 		fmt.Sprintf("%.2f µs", (used-cpu).Seconds()*1e6/float64(max(got, 1))),
 	}, nil
@@ -128,16 +131,16 @@ func settled(l logger) (int, error) {
 	}
 }
 
-// pace sends at a steady rate for a time, from the first CPU.
-func (s *sender) pace(st stream, perSecond int, limit time.Duration) (sent int, took time.Duration, err error) {
-	restore, err := pin(0)
+// pace sends at a steady rate for logTime, from one CPU.
+func (s *sender) pace(st stream, perSecond, cpu int) (sent int, took time.Duration, err error) {
+	restore, err := pin(cpu)
 	if err != nil {
 		return 0, 0, err
 	}
 	defer restore()
 	for begin := time.Now(); ; {
 		took = time.Since(begin)
-		if took >= limit {
+		if took >= logTime {
 			return sent, took, nil
 		}
 		if ahead := time.Duration(sent)*time.Second/time.Duration(perSecond) - took; ahead > 0 {
@@ -150,6 +153,23 @@ func (s *sender) pace(st stream, perSecond int, limit time.Duration) (sent int, 
 		}
 		sent += batch
 	}
+}
+
+// cpus are two of the CPUs that may be used, the same one twice where there is but one.
+func cpus() (first, last int, err error) {
+	var all unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &all); err != nil {
+		return 0, 0, fmt.Errorf("read affinity: %w", err)
+	}
+	first = -1
+	for cpu := range len(all) * 64 {
+		if all.IsSet(cpu) {
+			if last = cpu; first < 0 {
+				first = cpu
+			}
+		}
+	}
+	return first, last, nil
 }
 
 // keepTo keeps all threads of a process on one CPU, and those that they make later.

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -41,7 +40,7 @@ type enforced interface {
 type cost struct {
 	wall time.Duration
 	cpu  time.Duration // of all processes: what the wall time would be on a machine with nothing else to do
-	peak int64         // resident memory, bytes; of the largest process
+	peak int64         // resident memory of the program itself, bytes; 0 where it leaves the work to others
 }
 
 // missing says why a peer cannot be measured here, "" if it can.
@@ -95,14 +94,37 @@ func (s *stage) command(stdin string, name string, args ...string) (c cost, err 
 		cmd.Stdin = in
 	}
 	begin := time.Now()
-	if err := cmd.Run(); err != nil {
+	if err := cmd.Start(); err != nil {
+		return c, fmt.Errorf("%s: %w", name, err)
+	}
+	ended := make(chan struct{})
+	peak := make(chan int64)
+	go func() { peak <- watch(cmd.Process.Pid, ended) }()
+	err = cmd.Wait()
+	c.wall, c.cpu = time.Since(begin), cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime()
+	close(ended)
+	c.peak = <-peak
+	if err != nil {
 		return c, fmt.Errorf("%s: %w: %.500s", name, err, said.Bytes())
 	}
-	c.wall, c.cpu = time.Since(begin), cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime()
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		c.peak = usage.Maxrss << 10
-	}
 	return c, nil
+}
+
+// watch looks now and then how much memory a process had at most, until it has ended. What the kernel tells of a process that
+// has ended (ru_maxrss) is never less than its parent had when it started it.
+func watch(pid int, ended <-chan struct{}) (peak int64) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		if now, err := memory(pid, "VmHWM"); err == nil {
+			peak = now
+		}
+		select {
+		case <-tick.C:
+		case <-ended:
+			return peak
+		}
+	}
 }
 
 // and adds what came after.

@@ -57,7 +57,9 @@ func (x ufwRules) put(verb string, p *plan) (cost, error) {
 	if err := os.WriteFile(path, []byte(ufwScript(p)), 0o640); err != nil {
 		return cost{}, err
 	}
-	return x.stage.command("", filepath.Join(x.root, "lib/ufw/ufw-init"), "--rootdir", x.root, "--datadir", x.root, verb)
+	c, err := x.stage.command("", filepath.Join(x.root, "lib/ufw/ufw-init"), "--rootdir", x.root, "--datadir", x.root, verb)
+	c.peak = 0 // it is a shell script
+	return c, err
 }
 
 func (x ufwRules) replace(p *plan) (cost, error)                  { return x.put("restart", p) }

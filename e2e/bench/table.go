@@ -94,17 +94,30 @@ func seconds(d time.Duration) string {
 	return fmt.Sprintf("%.2f s", d.Seconds())
 }
 
-func mebibytes(n int64) string { return fmt.Sprintf("%.0f MiB", float64(n)/(1<<20)) }
+// mebibytes shows nothing for 0, which is not known.
+func mebibytes(n int64) string {
+	if n == 0 {
+		return nothing
+	}
+	return fmt.Sprintf("%.0f MiB", float64(n)/(1<<20))
+}
 
-// count is a number that people read: 10, 1,000, 1M.
+// count is how many there are, in few letters: 10, 1,000, 100k, 1M.
 func count(n int) string {
 	switch {
 	case n >= 1_000_000 && n%1_000_000 == 0:
 		return fmt.Sprintf("%dM", n/1_000_000)
 	case n >= 100_000 && n%1000 == 0:
 		return fmt.Sprintf("%dk", n/1000)
-	case n >= 1000:
-		return fmt.Sprintf("%d,%03d", n/1000, n%1000)
 	}
-	return fmt.Sprint(n)
+	return exact(n)
+}
+
+// exact is a number with commas.
+func exact(n int) string {
+	text := fmt.Sprint(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
 }
