@@ -4,12 +4,27 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"strconv"
+	"strings"
 	"time"
 )
 
-// packetsARound is how many packets of new connections are let through before conntrack is emptied: fewer than its table has
-// room for by default.
+// packetsARound is how many packets of new connections are let through before conntrack is emptied: at most, and never more
+// than half of what its table has room for.
 const packetsARound = 100_000
+
+func roomForConnections() (int, error) {
+	text, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_max")
+	if errors.Is(err, os.ErrNotExist) { // nobody tracks connections yet
+		return packetsARound, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	most, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	return min(packetsARound, most/2), err
+}
 
 // contender is a peer in force on a stage of its own, and what was measured of it.
 type contender struct {
@@ -83,7 +98,10 @@ func (c *contender) round(k kind, sources []uint32, limit time.Duration) error {
 		}
 	}
 	if k.passing {
-		packets = packetsARound
+		var err error
+		if packets, err = roomForConnections(); err != nil {
+			return fmt.Errorf("conntrack: %w", err)
+		}
 	}
 	b, err := c.stage.sender.send(st, limit, packets)
 	if err != nil {
