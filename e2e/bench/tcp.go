@@ -156,8 +156,9 @@ func connectOnce(listener int, to unix.Sockaddr) error {
 }
 
 // iperf runs iperf3 for a second; its port is the one that the rules allow.
-func (c *contender) iperf(time.Duration) (float64, error) {
-	server := c.stage.wall.Command("iperf3", "--server", "--one-off", "--port", fmt.Sprint(servicePort), "--pidfile", filepath.Join(c.stage.dir, "iperf3.pid"))
+func (c *contender) iperf(time.Duration) (bitsPerSecond float64, err error) {
+	listening := filepath.Join(c.stage.dir, "iperf3.pid") // it is there once the server listens
+	server := c.stage.wall.Command("iperf3", "--server", "--one-off", "--port", fmt.Sprint(servicePort), "--pidfile", listening)
 	if err := server.Start(); err != nil {
 		return 0, err
 	}
@@ -165,32 +166,29 @@ func (c *contender) iperf(time.Duration) (float64, error) {
 		_ = server.Process.Kill() // it has ended by itself where all is well
 		_ = server.Wait()
 	}()
-	var answer struct {
-		End struct {
-			Received struct {
-				BitsPerSecond float64 `json:"bits_per_second"`
-			} `json:"sum_received"`
-			CPU struct {
-				Host   float64 `json:"host_total"` // percent
-				Remote float64 `json:"remote_total"`
-			} `json:"cpu_utilization_percent"`
-		} `json:"end"`
-	}
-	err := await(func() (bool, error) {
-		// It listens once it has written this.
-		_, err := os.Stat(filepath.Join(c.stage.dir, "iperf3.pid"))
-		return err == nil, nil
-	})
+	err = await(func() (bool, error) { _, err := os.Stat(listening); return err == nil, nil })
 	if err != nil {
 		return 0, fmt.Errorf("iperf3: %w", err)
 	}
-	out, err := c.stage.far.Command("iperf3", "--client", wallAddress.String(), "--port", fmt.Sprint(servicePort), "--time", "1", "--json").Output()
+	var answer struct {
+		End struct {
+			Received struct {
+				Bytes float64 `json:"bytes"`
+			} `json:"sum_received"`
+		} `json:"end"`
+	}
+	client := c.stage.far.Command("iperf3", "--client", wallAddress.String(), "--port", fmt.Sprint(servicePort), "--time", "1", "--connect-timeout", "5000", "--json")
+	out, err := client.Output()
 	if err == nil {
 		err = json.Unmarshal(out, &answer)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("iperf3: %w: %.300s", err, out)
 	}
-	cpu := (answer.End.CPU.Host + answer.End.CPU.Remote) / 100
-	return answer.End.Received.BitsPerSecond / cpu, os.RemoveAll(filepath.Join(c.stage.dir, "iperf3.pid"))
+	cpu, err := processTime(server.Process.Pid)
+	if err != nil {
+		return 0, err
+	}
+	cpu += client.ProcessState.UserTime() + client.ProcessState.SystemTime()
+	return 8 * answer.End.Received.Bytes / cpu.Seconds(), os.RemoveAll(listening)
 }
