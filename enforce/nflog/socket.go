@@ -5,21 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
+	"github.com/florianl/go-nflog/v2"
 	"golang.org/x/sys/unix"
 )
 
-// socket is a netlink socket that a group is bound to. It is read by whoever calls run, with one buffer and no allocation.
+// socket is a netlink socket that a group is bound to. go-nflog opens and holds it; it is bound and read here by whoever calls run,
+// with one buffer and no allocation, where the library's own reader makes some thirty for each message.
 type socket struct {
 	group uint16
 	log   *slog.Logger
-	file  *os.File
-	conn  syscall.RawConn // of file
+	nf    *nflog.Nflog
+	conn  syscall.RawConn // of nf
 
 	closing sync.Once
 	ended   atomic.Bool
@@ -32,13 +33,13 @@ type socket struct {
 
 // openSocket binds the group. readBuffer is the socket's receive buffer in bytes.
 func openSocket(group uint16, readBuffer int, log *slog.Logger) (*socket, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_NETFILTER)
+	nf, err := nflog.Open(&nflog.Config{Group: group})
 	if err != nil {
 		return nil, fmt.Errorf("open netlink socket: %w", err)
 	}
-	s := &socket{group: group, log: log, file: os.NewFile(uintptr(fd), "nflog")}
-	if s.conn, err = s.file.SyscallConn(); err == nil {
-		err = s.setUp(fd, readBuffer)
+	s := &socket{group: group, log: log, nf: nf}
+	if s.conn, err = nf.Con.SyscallConn(); err == nil {
+		err = s.control(func(fd int) error { return s.setUp(fd, readBuffer) })
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.close())
@@ -49,9 +50,6 @@ func openSocket(group uint16, readBuffer int, log *slog.Logger) (*socket, error)
 // setUp binds the group with the socket still deaf to packets, so that under a flood none stands where an answer is expected.
 // What is logged meanwhile shows as a gap before the first message.
 func (s *socket) setUp(fd, readBuffer int) error {
-	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return fmt.Errorf("bind netlink socket: %w", err)
-	}
 	if err := s.setReadBuffer(fd, readBuffer); err != nil {
 		return err
 	}
@@ -95,6 +93,13 @@ func (s *socket) ask(fd int, group uint16, attributes ...attribute) error {
 		}
 	}
 	return errors.New("read answer: there is none")
+}
+
+// control does something with the socket that does not wait for it.
+func (s *socket) control(do func(fd int) error) error {
+	var failure error
+	err := s.conn.Control(func(fd uintptr) { failure = do(int(fd)) })
+	return errors.Join(err, failure)
 }
 
 func send(fd int, message []byte) error {
@@ -168,7 +173,7 @@ func (s *socket) receive(buffer []byte) (n int, err error) {
 func (s *socket) end() {
 	s.closing.Do(func() {
 		s.ended.Store(true)
-		s.closed = s.file.Close()
+		s.closed = s.nf.Close()
 	})
 }
 
@@ -184,9 +189,7 @@ func (s *socket) close() error {
 // as it reads packets: so an idle one shows that it lives.
 func (s *socket) alive(ctx context.Context) error {
 	before := s.beats.Load()
-	var failure error
-	err := s.conn.Control(func(fd uintptr) { failure = send(int(fd), request(s.group, unix.NLM_F_REQUEST, bindGroup[:1])) })
-	if err = errors.Join(err, failure); err != nil {
+	if err := s.control(func(fd int) error { return send(fd, request(s.group, unix.NLM_F_REQUEST, bindGroup[:1])) }); err != nil {
 		return fmt.Errorf("ask: %w", err)
 	}
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -208,9 +211,8 @@ func (s *socket) interfaceName(index uint32) (string, error) {
 		return "", err
 	}
 	request.SetUint32(index)
-	var failure error
-	if err := s.conn.Control(func(fd uintptr) { failure = unix.IoctlIfreq(int(fd), unix.SIOCGIFNAME, request) }); err != nil {
+	if err := s.control(func(fd int) error { return unix.IoctlIfreq(fd, unix.SIOCGIFNAME, request) }); err != nil {
 		return "", err
 	}
-	return request.Name(), failure
+	return request.Name(), nil
 }
