@@ -20,6 +20,7 @@ func (d *Daemon) Lists(ctx context.Context) (api.Lists, error) {
 	for _, l := range f.lists {
 		list := api.List{
 			Name: l.Name, Source: l.Source, Entries: l.Entries, Ranges: l.Ranges, Skipped: l.Skipped, SkippedLines: l.SkippedLines,
+			Masked: l.Masked,
 		}
 		if date, ok := f.dates[l.Source]; ok {
 			list.Updated = &api.Time{Time: date}

@@ -125,7 +125,7 @@ func TestBansAndLists(t *testing.T) {
 	lists := api.Lists{Lists: []api.List{
 		{Name: "lan", Source: "built in", Entries: 6, Ranges: 6},
 		{Name: "spamhaus", Source: "/etc/pfw/lists/spamhaus.netset", Entries: 1234567, Ranges: 1230000, Skipped: 12, SkippedLines: []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 77, 99}, Updated: &updated, Packets: 4711},
-		{Name: "one", Source: "/etc/pfw/lists/one", Entries: 100, Ranges: 90, Skipped: 1, SkippedLines: []int{3}, Updated: &updated},
+		{Name: "one", Source: "/etc/pfw/lists/one", Entries: 100, Ranges: 90, Skipped: 1, SkippedLines: []int{3}, Masked: 2, Updated: &updated},
 	}}
 	golden(t, "lists", func(s *screen) { s.lists(lists) })
 	golden(t, "lists-refreshed", func(s *screen) {

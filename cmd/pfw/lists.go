@@ -121,7 +121,18 @@ func (s *screen) lists(v api.Lists) {
 			s.printf("%s%s skips what is no address: %s\n", block(gap), styled{bold, "@" + l.Name}, lines(l.SkippedLines))
 			gap = ""
 		}
+		if l.Masked > 0 {
+			s.printf("%s%s is read without the host bits of %s\n", block(gap), styled{bold, "@" + l.Name}, prefixes(l.Masked))
+			gap = ""
+		}
 	}
+}
+
+func prefixes(n int) string {
+	if n == 1 {
+		return "1 prefix"
+	}
+	return count(n) + " prefixes"
 }
 
 // lines names some lines of a file.

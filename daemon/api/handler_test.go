@@ -54,7 +54,7 @@ func TestAnswers(t *testing.T) {
 		{"POST", "/v1/reload", ``, `{"generation":8,"state":"ok","warnings":[]}`},
 		{"POST", "/v1/reload", `{}`, `{"generation":8,"state":"ok","warnings":[]}`},
 		{"GET", "/v1/metrics", "", "pfw_bans 3"},
-		{"GET", "/v1/lists", "", `{"lists":[{"name":"lan","entries":6,"ranges":6,"skipped":0,"skipped_lines":[],"source":"built in","packets":12}]}`},
+		{"GET", "/v1/lists", "", `{"lists":[{"name":"lan","entries":6,"ranges":6,"skipped":0,"skipped_lines":[],"masked":0,"source":"built in","packets":12}]}`},
 		{"GET", "/v1/bans", "", `{"bans":[{"address":"2001:db8::/64","until":"2026-11-21T20:22:14.000000Z","since":"2026-11-21T19:22:14.000000Z","reason":"by hand"}]}`},
 		{"POST", "/v1/bans", `{"address":"192.0.2.7","for":"90s","reason":"\u001b[2J"}`,
 			`{"bans":[{"address":"192.0.2.7","until":"2026-11-21T19:23:44.000000Z","since":"2026-11-21T19:22:14.000000Z","reason":"\u001b[2J"}]}`},
@@ -175,5 +175,17 @@ func TestUnreachable(t *testing.T) {
 	defer cancel()
 	if _, err := NewClient(path).Status(ctx); !errors.Is(err, ErrUnreachable) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A file that is refused for an expectation alone has no errors, as in check: a list of none, and not nothing.
+func TestInvalidFileHasBothLists(t *testing.T) {
+	text, err := Encode(ProblemOf(&config.Errors{Expectations: []config.Expectation{{Packet: "in tcp -> :22"}}}))
+	if err != nil || !strings.Contains(string(text), `"errors":[],"expectations":[{"packet":"in tcp -> :22",`) {
+		t.Errorf("%s, %v", text, err)
+	}
+	text, err = Encode(NewProblem(http.StatusNotFound, "x", "y"))
+	if want := `{"type":"about:blank","title":"Not Found","status":404,"detail":"x","hint":"y"}` + "\n"; err != nil || string(text) != want {
+		t.Errorf("%s, %v, want %s", text, err, want)
 	}
 }

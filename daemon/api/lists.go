@@ -19,6 +19,8 @@ type List struct {
 	// Skipped counts the lines that are no address, SkippedLines their numbers from 1.
 	Skipped      int   `json:"skipped"`
 	SkippedLines []int `json:"skipped_lines"`
+	// Masked counts the prefixes that were read without their host bits.
+	Masked int `json:"masked"`
 	// Source is the path of a file, "entries" or "built in".
 	Source string `json:"source"`
 	// Updated is when the file was changed last, as it was read; absent where there is none.

@@ -17,9 +17,9 @@ type Problem struct {
 	Detail string `json:"detail"`
 	// Hint says what to do about it, where that is known.
 	Hint string `json:"hint,omitempty"`
-	// Errors and Expectations say what is wrong with a file that is not valid.
-	Errors       []config.Problem     `json:"errors,omitempty"`
-	Expectations []config.Expectation `json:"expectations,omitempty"`
+	// Errors and Expectations say what is wrong with a file that is not valid, as Check does; only such a problem has them.
+	Errors       []config.Problem     `json:"errors,omitzero"`
+	Expectations []config.Expectation `json:"expectations,omitzero"`
 }
 
 // InvalidFile is the type of a problem with a rule file. All others are of type about:blank, told apart by status.
@@ -57,7 +57,7 @@ func ProblemOf(err error) *Problem {
 	case errors.As(err, &bad):
 		return &Problem{
 			Type: InvalidFile, Title: "The file is not valid", Status: http.StatusUnprocessableEntity,
-			Detail: bad.Error(), Errors: bad.Problems, Expectations: bad.Expectations,
+			Detail: bad.Error(), Errors: whole(bad.Problems), Expectations: whole(bad.Expectations),
 		}
 	case errors.As(err, &edit):
 		return NewProblem(editStatus[edit.Reason], edit.Message, edit.Hint)
