@@ -170,7 +170,7 @@ func exitCode(cmd *exec.Cmd, err error) (int, error) {
 }
 
 // settle makes the new namespaces fit to run tests in: nothing mounted here
-// shows outside, the machine's journal and bus are out of reach, loopback is up,
+// shows outside, the machine's journal, bus and logs are out of reach, loopback is up,
 // and tools of the administrator are found by an ordinary user too.
 func settle() error {
 	err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
@@ -189,6 +189,12 @@ func settle() error {
 		}
 		if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=0755"); err != nil {
 			return fmt.Errorf("hide %s: %w", dir, err)
+		}
+	}
+	// A pfwd that is tested with a rule file of no [log] writes where an installed one does.
+	if !chroot {
+		if err := unix.Mount("tmpfs", "/var/log", "tmpfs", 0, "mode=0755"); err != nil {
+			return fmt.Errorf("hide /var/log: %w", err)
 		}
 	}
 	if err := os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin"); err != nil {
