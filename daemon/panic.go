@@ -53,9 +53,13 @@ func (d *Daemon) Panic(ctx context.Context, who api.Caller, ask api.Alarm) (api.
 				"--for 5m ends it by itself; --force does it all the same")
 		}
 	}
-	if giveUp := d.giveUp.Load(); giveUp != nil && ask.On && d.alarm.Load() == nil {
-		// A big list takes the kernel seconds.
-		(*giveUp)(errHurry)
+	if ask.On && d.alarm.Load() == nil {
+		// A big list takes the kernel seconds, and several may stand in line.
+		d.hurried.Add(1)
+		defer d.hurried.Add(-1)
+		if giveUp := d.giveUp.Load(); giveUp != nil {
+			(*giveUp)(errHurry)
+		}
 	}
 	defer d.hold()()
 	var next *alarm

@@ -58,7 +58,14 @@ func (d *Daemon) exchange(ctx context.Context, load func() (*loaded, error), ref
 	loading, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	d.giveUp.Store(&giveUp)
-	l, err := load()
+	if d.hurried.Load() > 0 {
+		giveUp(errHurry)
+	}
+	var l *loaded
+	err := context.Cause(loading)
+	if err == nil {
+		l, err = load()
+	}
 	if err == nil {
 		err = d.put(loading, l)
 	}

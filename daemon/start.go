@@ -60,6 +60,8 @@ type Daemon struct {
 	force    atomic.Pointer[force]
 	// giveUp ends the loading of a policy that is not in force yet, nil while none is loaded.
 	giveUp atomic.Pointer[context.CancelCauseFunc]
+	// hurried counts those who want everything blocked at once: until it is, no policy is loaded.
+	hurried atomic.Int32
 	// counting is held from a reading of the kernel's counters, or a change of them, until the accounts have it.
 	counting sync.Mutex
 	// telling is held by whatever writes what is due; reckoned, under it, is how many of the messages that the readers know
