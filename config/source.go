@@ -37,18 +37,30 @@ type disk struct{ regular bool }
 
 func (d disk) ReadFile(path string) ([]byte, error) {
 	if d.regular {
-		f, err := os.OpenFile(path, unwaiting, 0)
-		return readRegular(f, err, path)
+		return readRegular(os.OpenFile(path, unwaiting, 0))
 	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return readAll(f, path)
+	return readAll(f, f.Name())
 }
 
 func (disk) ReadBeneath(path string, directories []string) ([]byte, error) {
+	return readRegular(openBeneath(path, directories, unwaiting))
+}
+
+func (disk) ReadDir(path string, directories []string) ([]string, error) {
+	f, err := openBeneath(path, directories, unwaiting|syscall.O_DIRECTORY)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Readdirnames(-1)
+}
+
+func openBeneath(path string, directories []string, flag int) (*os.File, error) {
 	home, rest, err := locate(path, directories)
 	if err != nil {
 		return nil, err
@@ -59,26 +71,7 @@ func (disk) ReadBeneath(path string, directories []string) ([]byte, error) {
 		return nil, err
 	}
 	defer root.Close()
-	f, err := root.OpenFile(rest, unwaiting, 0)
-	return readRegular(f, err, filepath.Join(home, rest))
-}
-
-func (disk) ReadDir(path string, directories []string) ([]string, error) {
-	home, rest, err := locate(path, directories)
-	if err != nil {
-		return nil, err
-	}
-	root, err := os.OpenRoot(home)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	f, err := root.OpenFile(rest, unwaiting|syscall.O_DIRECTORY, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return f.Readdirnames(-1)
+	return root.OpenFile(rest, flag, 0)
 }
 
 // locate finds the directory that a path lies beneath, links followed, and the path from there.
@@ -139,8 +132,8 @@ func resolve(path string) (string, error) {
 // unwaiting opens a named pipe without waiting for a writer.
 const unwaiting = os.O_RDONLY | syscall.O_NONBLOCK
 
-// readRegular reads what was opened, unless it failed or is no regular file.
-func readRegular(f *os.File, err error, path string) ([]byte, error) {
+// readRegular reads what was opened, unless that failed or it is no regular file.
+func readRegular(f *os.File, err error) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -150,9 +143,9 @@ func readRegular(f *os.File, err error, path string) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file", path)
+		return nil, fmt.Errorf("%s is no regular file", f.Name())
 	}
-	return readAll(f, path)
+	return readAll(f, f.Name())
 }
 
 func readAll(r io.Reader, path string) ([]byte, error) {
