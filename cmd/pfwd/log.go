@@ -71,11 +71,12 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 			return
 		}
 		value := fmt.Sprint(a.Value.Resolve().Any())
+		ours := a.Key == "error" || a.Key == "err"
 		switch {
-		case strings.Contains(value, "\n"):
-			// The message of a bad file has several lines, made to be read as they are.
+		case (ours || a.Key == "stack") && strings.Contains(value, "\n"):
+			// The message of a bad file has several lines, made to be read as they are. Others' words stay in their line.
 			below.WriteString("\n" + strings.TrimRight(value, "\n"))
-		case a.Key == "error" || a.Key == "err":
+		case ours:
 			line.WriteString(": " + value)
 		default:
 			fmt.Fprintf(&line, " %s=%s", a.Key, quoted(value))

@@ -34,6 +34,8 @@ var messages = []struct {
 		`cut why="no rule" none=""\n`, `<6>cut why="no rule" none=""\n`},
 	{"escape sequences", func(l *slog.Logger) { l.Info("a\x1b[2Jb", "error", errors.New("c\x07")) },
 		`a\\x1b\[2Jb: c\\a\n`, `<6>a\\x1b\[2Jb: c\\a\n`},
+	{"lines that somebody would add", func(l *slog.Logger) { l.Warn("refused", "path", "/x\npfwd: panic off") },
+		`warning: refused path="/x\\npfwd: panic off"\n`, `<4>refused path="/x\\npfwd: panic off"\n`},
 	{"attributes of before and groups", func(l *slog.Logger) { l.With("group", 100).WithGroup("reader").Info("open", "bytes", 5) },
 		`open group=100 reader\.bytes=5\n`, `<6>open group=100 reader\.bytes=5\n`},
 	{"what only debugging wants", func(l *slog.Logger) { l.Debug("beat") }, ``, ``},
