@@ -172,6 +172,7 @@ func TestBansOfOthersAndThoseWhoEndThem(t *testing.T) {
 	if _, err := client.Unban(t.Context(), "2001:db8:7:8::1"); err != nil {
 		t.Error(err)
 	}
+	told("unban", "2001:db8:7:8::/64", "by hand; it was banned: in the kernel")
 	s, err := client.Status(t.Context())
 	if err != nil || s.Bans != 2 {
 		t.Errorf("%d bans, %v", s.Bans, err)
