@@ -74,7 +74,9 @@ func (d *Daemon) adopt(ctx context.Context, list []connection) {
 	var kept []enforce.Tuple
 	ended := 0
 	for _, c := range list {
-		why, sure := p.Refused(c.flow(now))
+		f := c.flow(now)
+		_, _, f.Banned = d.bans.of(&f, now)
+		why, sure := p.Refused(f)
 		if !sure {
 			kept = append(kept, c.tuple)
 			continue

@@ -75,17 +75,26 @@ func (d *Daemon) Ban(ctx context.Context, ask api.BanRequest) (api.Bans, error) 
 	if err != nil {
 		return api.Bans{}, err
 	}
-	b := d.bans
+	x, err := d.bans.byHand(ctx, remote, ask)
+	if err != nil {
+		return api.Bans{}, err
+	}
+	d.cutBanned(ctx)
+	return api.Bans{Bans: []api.Ban{x.answer(remote)}}, nil
+}
+
+// byHand puts a ban in force.
+func (b *bans) byHand(ctx context.Context, remote netip.Prefix, ask api.BanRequest) (ban, error) {
 	b.change.Lock()
 	defer b.change.Unlock()
 	if b.ended {
-		return api.Bans{}, errEnding
+		return ban{}, errEnding
 	}
-	if err := d.table.Ban(ctx, []enforce.Ban{{Remote: remote, Left: ask.For}}); err != nil {
+	if err := b.d.table.Ban(ctx, []enforce.Ban{{Remote: remote, Left: ask.For}}); err != nil {
 		if b.full(err) {
-			return api.Bans{}, api.NewProblem(http.StatusConflict, err.Error(), "pfw bans lists them; pfw unban makes room")
+			return ban{}, api.NewProblem(http.StatusConflict, err.Error(), "pfw bans lists them; pfw unban makes room")
 		}
-		return api.Bans{}, fmt.Errorf("ban %s: %w", spell(remote), err)
+		return ban{}, fmt.Errorf("ban %s: %w", spell(remote), err)
 	}
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	x, again := b.get(remote)
@@ -98,7 +107,7 @@ func (d *Daemon) Ban(ctx context.Context, ask api.BanRequest) (api.Bans, error) 
 	}
 	b.begun(remote, x)
 	b.save()
-	return api.Bans{Bans: []api.Ban{x.answer(remote)}}, nil
+	return x, nil
 }
 
 // Unban ends a ban by hand.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pfw/config/policy"
@@ -29,6 +30,9 @@ type bans struct {
 	empty bool
 	// looked is when the kernel was asked last and next when all of it is asked again; under change.
 	looked, next time.Time
+
+	// met says that the connections of all who are banned have been cut, or are about to be.
+	met atomic.Bool
 
 	mu  sync.Mutex
 	all map[netip.Prefix]ban
@@ -122,6 +126,7 @@ func (b *bans) of(f *policy.Flow, now time.Time) (netip.Prefix, ban, bool) {
 // begun tells of a ban.
 func (b *bans) begun(remote netip.Prefix, x ban) {
 	b.put(remote, x)
+	b.met.Store(false)
 	b.d.audit.Append(audit.Entry{EventType: audit.Ban, SrcIP: remote,
 		PFW: audit.PFW{Rule: x.Rule, Reason: x.Reason, Until: x.Until}})
 }

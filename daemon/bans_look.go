@@ -35,6 +35,7 @@ func (d *Daemon) keepBans() error {
 			d.log.Warn("bans not read from the kernel", "error", err)
 		}
 		failed = err != nil
+		d.cutBanned(d.work)
 	}
 }
 

@@ -50,6 +50,14 @@ func TestBanEndsOpenConnections(t *testing.T) {
 	if in.Alive(shortly) == nil || out.Alive(shortly) == nil {
 		t.Error("an open connection goes on")
 	}
+	for direction, port := range map[string]uint16{"in": 80, "out": 81} {
+		if _, err := d.WaitEntry(limit, isCut("banned", direction, port)); err != nil {
+			t.Error(err)
+		}
+	}
+	if connected4(t, local, "192.0.2.7") {
+		t.Error("a socket is still connected")
+	}
 	if err := six.Alive(limit); err != nil {
 		t.Errorf("the other family's ended, too: %v", err)
 	}
@@ -63,6 +71,34 @@ func TestBanEndsOpenConnections(t *testing.T) {
 	if e, err := d.WaitEntry(limit, isBan("ban", "2001:db8::/64", "by hand")); err != nil || e.PFW.Until == "" {
 		t.Errorf("%v %s", err, e.Line)
 	}
+
+	// What was cut stays so; what is new comes in.
+	pfw(t, d, "unban", "192.0.2.7")
+	if in.Alive(shortly) == nil || out.Alive(shortly) == nil {
+		t.Error("a connection goes on after the ban")
+	}
+	again := stream(t, remote, local, "192.0.2.10:80")
+
+	// So it is of who was banned in the kernel, by whatever put it there.
+	if err := d.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	nft(t, local, "add element inet pfw banned4 { 192.0.2.7 timeout 1h }")
+	start(t, d)
+	if _, err := d.WaitEntry(limit, isBan("ban", "192.0.2.7", adopted)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the socket is closed", limit, func() bool { return again.Alive(0) != nil && !connected4(t, local, "192.0.2.7") })
+}
+
+// connected4 tells whether a host has a socket that is connected to a remote.
+func connected4(t *testing.T, h *hosts.Host, remote string) bool {
+	t.Helper()
+	out, err := h.Command("ss", "-Htn", "state", "established", "dst", remote).CombinedOutput()
+	if err != nil {
+		t.Fatalf("ss: %v\n%s", err, out)
+	}
+	return len(out) > 0
 }
 
 // What the kernel holds is taken over after a crash; after a stop or a reboot, what the state directory has.

@@ -13,41 +13,70 @@ import (
 	"pfw/enforce/nflog"
 )
 
-// cut ends the connections that the policy in force refuses, and lets those go on again that were cut before and are
-// allowed now. change is held. That it fails is told and undoes nothing: the policy holds for what is new in any case.
+// cut ends the connections that the policy in force or a ban refuses, and lets those go on again that were cut before and
+// are allowed now. change is held. That it fails is told and undoes nothing: the policy holds for what is new in any case.
 func (d *Daemon) cut(ctx context.Context, now time.Time) {
+	d.cutting.Lock()
+	defer d.cutting.Unlock()
+	d.bans.met.Store(true)
 	err := d.uncut(ctx, now)
 	if err == nil {
-		err = d.cutRefused(ctx, now)
+		err = d.cutRefused(ctx, now, false)
 	}
 	if err != nil {
-		d.log.Error("open connections not judged by the policy in force", "error", err)
-		d.faults.set(uncut, "connections that the policy forbids may go on: "+err.Error(), "pfw reload tries again; a reboot ends them")
+		d.notCut(err)
 		return
 	}
 	d.faults.clear(uncut)
 }
 
-func (d *Daemon) cutRefused(ctx context.Context, now time.Time) error {
+// cutBanned ends the connections of those who were banned since the last cut. Their packets are dropped already, that of a
+// reset too: the program here learns at once that the connection has ended, the other end when its time is over.
+func (d *Daemon) cutBanned(ctx context.Context) {
+	d.cutting.Lock()
+	defer d.cutting.Unlock()
+	if d.bans.met.Swap(true) {
+		return
+	}
+	// Who asked may go away; half of it must not stay.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	if err := d.cutRefused(ctx, time.Now(), true); err != nil {
+		d.notCut(err)
+	}
+}
+
+func (d *Daemon) notCut(err error) {
+	d.log.Error("open connections not judged by the policy in force", "error", err)
+	d.faults.set(uncut, "connections that the policy forbids may go on: "+err.Error(), "pfw reload tries again; a reboot ends them")
+}
+
+// cutRefused ends what is refused, or of that only what a ban refuses. cutting is held.
+func (d *Daemon) cutRefused(ctx context.Context, now time.Time, bannedOnly bool) error {
 	tracked, kept, err := d.connections(ctx)
 	if err != nil {
 		return err
 	}
 	p := d.force.Load().policy
 	var sockets map[ends]procs.Socket
-	end := func(c *enforce.Connection) (refused bool, err error) {
+	// end gives what refused the connection, "" where nothing does.
+	end := func(c *enforce.Connection) (by string, err error) {
 		if c.Direction == 0 {
-			return false, nil // it stays on this machine
+			return "", nil // it stays on this machine
 		}
 		f := c.Flow()
 		f.Time = policy.Known(now)
+		_, _, f.Banned = d.bans.of(&f, now)
+		if bannedOnly && !f.Banned {
+			return "", nil
+		}
 		why, sure := p.Refused(f)
 		if !sure {
-			return false, nil
+			return "", nil
 		}
 		if sockets == nil {
 			if sockets, err = connected(); err != nil {
-				return false, err
+				return "", err
 			}
 		}
 		// First, so that its reset still reaches the other end, which else would wait for long.
@@ -57,28 +86,33 @@ func (d *Daemon) cutRefused(ctx context.Context, now time.Time) error {
 			}
 		}
 		d.audit.Append(cutEntry(c.Tuple, c.Direction, c.ICMPType, why))
-		return true, nil
+		return why.By, nil
 	}
 
-	var cut []enforce.Connection
+	var cut, banned []enforce.Connection
 	var unkept []enforce.Tuple
 	for i := range tracked {
-		refused, err := end(&tracked[i])
-		if err != nil {
+		c := &tracked[i]
+		by, err := end(c)
+		switch {
+		case err != nil:
 			return err
+		case by == "":
+			continue
+		case by == policy.Banned.String():
+			banned = append(banned, *c)
+		default:
+			cut = append(cut, *c)
 		}
-		if refused {
-			cut = append(cut, tracked[i])
-			unkept = append(unkept, tracked[i].Tuple)
-		}
+		unkept = append(unkept, c.Tuple)
 	}
 	idle := 0
 	for i := range kept {
-		refused, err := end(&kept[i])
+		by, err := end(&kept[i])
 		if err != nil {
 			return err
 		}
-		if refused {
+		if by != "" {
 			unkept = append(unkept, kept[i].Tuple)
 			idle++
 		}
@@ -92,7 +126,11 @@ func (d *Daemon) cutRefused(ctx context.Context, now time.Time) error {
 	if err := inParts(cut, func(some []enforce.Connection) error { return d.table.Cut(ctx, some) }); err != nil {
 		return err
 	}
-	d.log.Info("open connections cut, as the policy forbids them", "connections", len(cut)+idle)
+	// The ban drops their packets, for as long as it lasts.
+	if err := d.table.Untrack(banned); err != nil {
+		return err
+	}
+	d.log.Info("open connections cut, as the policy or a ban forbids them", "connections", len(cut)+len(banned)+idle)
 	return nil
 }
 

@@ -62,6 +62,8 @@ type Daemon struct {
 	giveUp atomic.Pointer[context.CancelCauseFunc]
 	// hurried counts those who want everything blocked at once: until it is, no policy is loaded.
 	hurried atomic.Int32
+	// cutting is held by whatever cuts connections, so that none is told of twice. It is taken after change, where both are.
+	cutting sync.Mutex
 	// counting is held from a reading of the kernel's counters, or a change of them, until the accounts have it.
 	counting sync.Mutex
 	// telling is held by whatever writes what is due; reckoned, under it, is how many of the messages that the readers know

@@ -144,7 +144,19 @@ func (t *Table) Cut(ctx context.Context, list []Connection) error {
 	for i := range list {
 		tuples = append(tuples, list[i].Tuple)
 	}
-	errs := []error{t.enter(ctx, cutSet, tuples)}
+	return errors.Join(t.enter(ctx, cutSet, tuples), t.untrack(list))
+}
+
+// Untrack has conntrack forget connections whose packets are dropped for another reason: what comes of one after that opens
+// it anew, which TCP cannot in its middle.
+func (t *Table) Untrack(list []Connection) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.untrack(list)
+}
+
+func (t *Table) untrack(list []Connection) error {
+	var errs []error
 	for i := range list {
 		// Gone by itself meanwhile is as good.
 		if err := t.conntrack.Delete(list[i].entry); err != nil && !errors.Is(err, unix.ENOENT) {

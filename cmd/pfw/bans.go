@@ -17,10 +17,10 @@ func (a *app) ban() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ban ADDRESS [--for 1h] [--reason TEXT] [--force]",
 		Short: "Block an address for a while, whatever the rules say",
-		Long: `Drop all packets from and to an address for a while, before any rule is asked, those of open connections, too: these stand
-still until they time out. What is dropped is not logged; pfw rules --all counts it. Of an IPv6 address its /64 is banned,
-as whoever has one address there has all of them. A ban outlives reloads, restarts and reboots; who is banned already
-stays so until the new time.
+		Long: `Drop all packets from and to an address for a while, before any rule is asked, and cut what is open with it: programs on
+this machine see their connections end at once, and none goes on after the ban. What is dropped is not logged; pfw rules
+--all counts it. Of an IPv6 address its /64 is banned, as whoever has one address there has all of them. A ban outlives
+reloads, restarts and reboots; who is banned already stays so until the new time.
 
 Loopback and this machine's own addresses are never banned; an address from which somebody is logged in by ssh only with
 --force. Whole networks are for a rule: pfw block --both --remote 203.0.113.0/24.`,
