@@ -34,14 +34,8 @@ type fileStore struct {
 
 func newFileStore(open openFunc) *fileStore { return &fileStore{open: open} }
 
-// retarget makes o hold from the next write on. It may be called from any goroutine. If the file cannot be opened, nothing changes.
-func (f *fileStore) retarget(o SinkOptions) error {
-	if err := f.probe(o.File); err != nil {
-		return err
-	}
-	f.next.Store(&o)
-	return nil
-}
+// retarget makes o hold from the next write on. It may be called from any goroutine.
+func (f *fileStore) retarget(o SinkOptions) { f.next.Store(&o) }
 
 // probe makes the file where there is none.
 func (f *fileStore) probe(path string) error {

@@ -163,6 +163,21 @@ func TestReconfigure(t *testing.T) {
 	l.Append(drop("still there"))
 	eventually(t, "entry 2 is written", func() bool { return l.Stats().File.Written == 2 })
 
+	// The file that is there already may be gone for now: that keeps nobody from what else a new policy says.
+	same := s.options().Sinks
+	if err := os.Rename(s.file, s.file+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(s.file, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Reconfigure(same); err != nil {
+		t.Errorf("a file that stays the same: %v", err)
+	}
+	if err := errors.Join(os.Remove(s.file), os.Rename(s.file+".away", s.file)); err != nil {
+		t.Fatal(err)
+	}
+
 	if err := l.Reconfigure(other); err != nil {
 		t.Fatal(err)
 	}

@@ -81,7 +81,7 @@ func Open(o Options) (*Log, error) {
 	l.file.on = o.Sinks.File != ""
 	l.path = o.Sinks.File
 	if l.file.on {
-		l.store.next.Store(&o.Sinks)
+		l.store.retarget(o.Sinks)
 		if err := l.store.probe(o.Sinks.File); err != nil {
 			l.file.note(err)
 		}
@@ -169,15 +169,19 @@ func (l *Log) lastSeq() uint64 {
 }
 
 // Reconfigure changes where entries go. On an error everything is as it was. Entries that wait are written to the new place, or,
-// where a sink is switched off, to the old one first.
+// where a sink is switched off, to the old one first. A file that stays the same is no error where it cannot be written: that is
+// told already, and is to keep nobody from another policy.
 func (l *Log) Reconfigure(o SinkOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	if o.File != "" {
-		if err := l.store.retarget(o); err != nil {
+	if o.File != "" && o.File != l.fileName() {
+		if err := l.store.probe(o.File); err != nil {
 			return err
 		}
+	}
+	if o.File != "" {
+		l.store.retarget(o)
 	}
 	l.mu.Lock()
 	l.file.on = o.File != ""
@@ -187,6 +191,12 @@ func (l *Log) Reconfigure(o SinkOptions) error {
 	l.file.rouse()
 	l.journal.rouse()
 	return nil
+}
+
+func (l *Log) fileName() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.path
 }
 
 var errSlow = errors.New("more entries than could be written in time")
