@@ -103,11 +103,17 @@ func (b *bans) look(ctx context.Context, now time.Time) error {
 		delete(gone, k.Remote)
 	}
 	for remote, x := range gone {
-		why := "its time is over"
-		if !x.over(now.Add(banSlack)) {
-			why = "the kernel does not have it any more"
+		if x.over(now.Add(banSlack)) {
+			b.finished(remote, x, "its time is over")
+			continue
 		}
-		b.finished(remote, x, why)
+		_, still, err := b.d.table.Banned(ctx, remote)
+		if err != nil {
+			return err
+		}
+		if !still {
+			b.finished(remote, x, "the kernel does not have it any more")
+		}
 	}
 	if max(count[true], count[false]) < enforce.MostBans {
 		b.d.faults.clear(bansFull)

@@ -62,7 +62,7 @@ func (t *Table) Unban(ctx context.Context, remotes []netip.Prefix) error {
 	return t.editBans(ctx, list, false)
 }
 
-// Bans lists who is banned in the kernel, by whomever.
+// Bans lists who is banned in the kernel, by whomever. Right after many have come, some may be missing: Banned tells for sure.
 func (t *Table) Bans(ctx context.Context) ([]Ban, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -117,21 +117,27 @@ func (t *Table) present(list []Ban) (map[netip.Prefix]bool, error) {
 	out := map[netip.Prefix]bool{}
 	// Reading one of sixty thousand takes some ten microseconds, reading all half a second.
 	const few = 1000
-	if len(list) <= few {
-		for _, b := range list {
-			_, ok, err := t.socket.ban(b.Remote)
-			if err != nil {
-				return nil, err
-			}
-			out[b.Remote] = ok
+	if len(list) > few {
+		all, err := t.socket.bans()
+		if err != nil || len(all) == 0 {
+			return out, err
 		}
-		return out, nil
+		for _, b := range all {
+			out[b.Remote] = true
+		}
 	}
-	all, err := t.socket.bans()
-	for _, b := range all {
-		out[b.Remote] = true
+	// The kernel's hash grows in its own time, and a dump that meets it misses some; a look for one does not.
+	for _, b := range list {
+		if out[b.Remote] {
+			continue
+		}
+		_, ok, err := t.socket.ban(b.Remote)
+		if err != nil {
+			return nil, err
+		}
+		out[b.Remote] = ok
 	}
-	return out, err
+	return out, nil
 }
 
 // bansBatch takes the bans out that are present and, where ban says so, puts all of them in: kernels before 6.12 give an
