@@ -20,6 +20,7 @@ func (d *Daemon) Status(ctx context.Context) (api.Status, error) {
 		// Where that fails, the task that keeps the table says what is wrong with it.
 		_, _ = d.count(ctx)
 	}
+	d.foreign.asked(ctx)
 	allowed, blocked := d.accounts.sums()
 	stats := d.audit.Stats()
 	s := api.Status{

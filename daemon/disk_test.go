@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -66,6 +67,25 @@ func TestServiceManagerIsToldOfFaultsAsTheyComeAndGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "told that it is over", limit, func() bool { return !strings.Contains(last(), "the audit file cannot be written") })
+}
+
+// Who asks as soon as it is ready is told.
+func TestAuditFileThatCannotBeWrittenIsKnownAtTheStart(t *testing.T) {
+	d := hosts.Prepare(t, hosts.New(t, "local"), telnet)
+	if err := os.Mkdir(d.Log, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	start(t, d)
+	if s := pfw(t, d, "status", "--json"); !strings.Contains(s, "the audit file cannot be written") {
+		t.Error(s)
+	}
+}
+
+func TestRemedyForAnAuditFileOfSomebodyElse(t *testing.T) {
+	err := &os.PathError{Op: "open", Path: "/var/log/pfw/audit.jsonl", Err: unix.EACCES}
+	if got := fileRemedy(err.Path, fmt.Errorf("audit file: %w", err)); !strings.Contains(got, "chown pfw: /var/log/pfw/audit.jsonl ") {
+		t.Error(got)
+	}
 }
 
 func TestHalfWrittenFilesAreTakenAway(t *testing.T) {

@@ -14,8 +14,9 @@ import (
 )
 
 // Explain judges a packet by the policy in force.
-func (d *Daemon) Explain(_ context.Context, packet string) (api.Explain, error) {
-	return api.ExplainPacket(d.enforced(d.force.Load().policy), packet, config.Disk(), time.Now(), d.banOf)
+func (d *Daemon) Explain(ctx context.Context, packet string) (api.Explain, error) {
+	v, err := api.ExplainPacket(d.enforced(d.force.Load().policy), packet, config.Disk(), time.Now(), d.banOf)
+	return d.foreign.told(ctx, v), err
 }
 
 // ExplainEntry tells of the packet of an entry of the log.
@@ -24,7 +25,8 @@ func (d *Daemon) ExplainEntry(ctx context.Context, seq uint64) (api.Explain, err
 	if err != nil {
 		return api.Explain{}, err
 	}
-	return api.ExplainEntry(d.enforced(d.force.Load().policy), e, time.Now(), d.banOf)
+	v, err := api.ExplainEntry(d.enforced(d.force.Load().policy), e, time.Now(), d.banOf)
+	return d.foreign.told(ctx, v), err
 }
 
 // banOf finds the ban that a packet meets at its time.

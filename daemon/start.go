@@ -49,6 +49,7 @@ type Daemon struct {
 	faults   *faults
 	ledgers  *ledgers
 	bans     *bans
+	foreign  foreign
 	// reloads counts what became of those who wanted another policy.
 	reloads struct{ done, refused atomic.Uint64 }
 
@@ -141,6 +142,7 @@ func open(ctx context.Context, o Options, boot string, first *loaded) (*Daemon, 
 	d.ledgers = newLedgers(d)
 	d.readers = newReaders(d)
 	d.bans = newBans(d)
+	d.foreign.d = d
 	d.group.Go(func() error { return log.Run(d.readers.logging) })
 	return d, nil
 }
@@ -163,10 +165,13 @@ func (d *Daemon) start(ctx context.Context, first *loaded, began time.Time) erro
 	d.group.Go(d.keepAccounts)
 	d.group.Go(d.keepTable)
 	d.group.Go(d.keepBans)
+	d.group.Go(d.keepForeign)
 	d.group.Go(d.keepSchedules)
 	d.group.Go(d.keepDates)
 	d.group.Go(d.feedWatchdog)
 	d.tellResumed(first)
+	// Whoever asks once it is ready learns of it.
+	d.watchSinks()
 	if err := d.notify.Ready(d.statusText()); err != nil {
 		d.log.Warn("service manager not told", "error", err)
 	}

@@ -1,7 +1,9 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -79,7 +81,7 @@ func (d *Daemon) state() api.State {
 	return api.OK
 }
 
-// watchSinks notices an audit log that cannot be written.
+// watchSinks notices an audit log that cannot be written. A policy is in force.
 func (d *Daemon) watchSinks() {
 	stats := d.audit.Stats()
 	for _, s := range []struct {
@@ -88,7 +90,7 @@ func (d *Daemon) watchSinks() {
 		err    error
 		remedy string
 	}{
-		{fileSink, "the audit file", stats.File.Err, "free space on its disk, and let user pfw write there"},
+		{fileSink, "the audit file", stats.File.Err, fileRemedy(d.force.Load().sinks.File, stats.File.Err)},
 		{journalSink, "the journal", stats.Journal.Err, "systemctl status systemd-journald"},
 	} {
 		if s.err != nil {
@@ -97,4 +99,12 @@ func (d *Daemon) watchSinks() {
 			d.faults.clear(s.fault)
 		}
 	}
+}
+
+// fileRemedy is what helps where the audit file cannot be written.
+func fileRemedy(file string, err error) string {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Sprintf("chown pfw: %s lets pfwd write it; so does systemd-tmpfiles --create where the file is in /var/log/pfw", file)
+	}
+	return "free space on its disk, and let user pfw write there"
 }

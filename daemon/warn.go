@@ -10,7 +10,6 @@ import (
 
 	"pfw/config/policy"
 	"pfw/daemon/procs"
-	"pfw/enforce"
 )
 
 // mostWarnings bounds what one load says in the log: a list of thousands may have hundreds of entries twice.
@@ -26,7 +25,7 @@ func (d *Daemon) warn(ctx context.Context) {
 		}
 		d.log.Warn(w.String())
 	}
-	d.warnForeign(ctx)
+	d.foreign.look(ctx)
 	d.status()
 }
 
@@ -72,23 +71,4 @@ func joinAddresses(set map[netip.Addr]bool) string {
 	}
 	slices.Sort(list)
 	return strings.Join(list, ", ")
-}
-
-// warnForeign looks for others that decide about packets.
-func (d *Daemon) warnForeign(ctx context.Context) {
-	d.faults.clear(foreignTable)
-	findings, err := enforce.Foreign(ctx)
-	if err != nil {
-		d.log.Warn("other tables not looked at", "error", err)
-		return
-	}
-	if len(findings) == 0 {
-		return
-	}
-	var texts []string
-	for _, f := range findings {
-		d.log.Warn(f.Text)
-		texts = append(texts, f.Text)
-	}
-	d.faults.set(foreignTable, strings.Join(texts, "; "), "nft list ruleset shows it; a packet must pass both, so one of the two is enough")
 }

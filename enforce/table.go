@@ -92,6 +92,13 @@ func (t *Table) Changed(ctx context.Context) (bool, error) {
 	return t.changed()
 }
 
+// Generation is the kernel's number of the ruleset, which rises with every change of any table.
+func (t *Table) Generation() (uint32, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.socket.generation()
+}
+
 func (t *Table) changed() (bool, error) {
 	if t.last == nil || t.moved {
 		return true, nil

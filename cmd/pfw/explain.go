@@ -95,6 +95,9 @@ func (s *screen) explain(v api.Explain) {
 		s.printf("now it would be %s: ", styled{actionStyle(v.Now.Verdict), strings.ToUpper(v.Now.Verdict)})
 		s.decision(*v.Now)
 	}
+	for _, n := range v.Notices {
+		s.printf("%s  %s\n", styled{yellow, "notice"}, n.What)
+	}
 	if len(v.Steps) > 0 {
 		s.printf("\n")
 		s.steps(v.Steps)

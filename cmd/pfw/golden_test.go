@@ -146,4 +146,11 @@ func TestExplainEntry(t *testing.T) {
 	golden(t, "explain-entry", func(s *screen) { s.explain(v) })
 	v.Now, v.Steps, v.Fix = &api.Decision{Verdict: "block", Rule: "banned", Reason: "203.0.113.7 is banned for good: enough"}, nil, "pfw unban 203.0.113.7"
 	golden(t, "explain-entry-now", func(s *screen) { s.explain(v) })
+	golden(t, "explain-notice", func(s *screen) {
+		s.explain(api.Explain{
+			Packet: "in tcp 192.0.2.7 -> :22", Decision: api.Decision{Verdict: "allow", Rule: "ssh", Reason: "rule ssh allows tcp port 22", File: "/etc/pfw/firewall.toml", Line: 3},
+			Steps:   []api.Step{{Rule: "ssh", Matched: true, Why: "all that the rule asks for holds"}},
+			Notices: []api.Fault{{Since: at("19:22:14"), What: "table inet firewalld refuses packets too (chain input): what pfw allows may still not pass"}},
+		})
+	})
 }

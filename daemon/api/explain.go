@@ -31,6 +31,8 @@ type Explain struct {
 	Now *Decision `json:"now,omitempty"`
 	// Fix is a command that would let the packet pass, absent where it passes, or nothing would.
 	Fix string `json:"fix,omitempty"`
+	// Notices say who else may refuse a packet that passes here, absent where nobody does.
+	Notices []Fault `json:"notices,omitempty"`
 }
 
 // Decision is what becomes of a packet.
