@@ -1,6 +1,9 @@
 package daemon
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // patience bounds what the kernel may take for a change; a list of a million prefixes takes ten seconds.
 const patience = 90 * time.Second
@@ -13,6 +16,17 @@ func (d *Daemon) hold() (release func()) {
 	return func() {
 		d.changing.Store(nil)
 		d.change.Unlock()
+	}
+}
+
+// alone waits until no other answer is made that takes much memory, and gives what lets others again. However many ask at once,
+// the machine is to have memory left. Nobody is waited for who does not read an answer, as that is sent later.
+func (d *Daemon) alone(ctx context.Context) (release func(), err error) {
+	select {
+	case d.heavy <- struct{}{}:
+		return func() { <-d.heavy }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }
 

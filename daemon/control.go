@@ -68,7 +68,12 @@ func (d *Daemon) Rules(ctx context.Context, always bool) (api.Rules, error) {
 }
 
 // Check judges a text as if it were firewall.toml in its place.
-func (d *Daemon) Check(_ context.Context, text string) (api.Check, error) {
+func (d *Daemon) Check(ctx context.Context, text string) (api.Check, error) {
+	done, err := d.alone(ctx)
+	if err != nil {
+		return api.Check{}, err
+	}
+	defer done()
 	c, err := config.Load(d.o.Config, config.Options{Now: time.Now(), Text: &text, Control: true})
 	return api.NewCheck(d.o.Config, c, err)
 }

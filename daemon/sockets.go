@@ -19,6 +19,11 @@ import (
 // Connections tells what this machine listens at and talks to, who holds each socket, and what the policy in force says
 // of it.
 func (d *Daemon) Connections(ctx context.Context) (api.Connections, error) {
+	done, err := d.alone(ctx)
+	if err != nil {
+		return api.Connections{}, err
+	}
+	defer done()
 	l, err := d.look(ctx, time.Now())
 	if err != nil {
 		return api.Connections{}, err

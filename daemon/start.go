@@ -67,6 +67,8 @@ type Daemon struct {
 	cutting sync.Mutex
 	// counting is held from a reading of the kernel's counters, or a change of them, until the accounts have it.
 	counting sync.Mutex
+	// heavy holds one while an answer is made that takes much memory.
+	heavy chan struct{}
 	// telling is held by whatever writes what is due; reckoned, under it, is how many of the messages that the readers know
 	// to be lost the accounts know of too.
 	telling  sync.Mutex
@@ -134,6 +136,7 @@ func open(ctx context.Context, o Options, boot string, first *loaded) (*Daemon, 
 	d := &Daemon{
 		o: o, log: o.Log, boot: boot, table: table, audit: log,
 		accounts: newAccounts(), faults: newFaults(), rescheduled: make(chan struct{}, 1), dated: make(chan struct{}, 1),
+		heavy: make(chan struct{}, 1),
 	}
 	d.ending, d.end = context.WithCancel(context.WithoutCancel(ctx))
 	work, cancel := context.WithCancel(ctx)
