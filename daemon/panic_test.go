@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -53,21 +52,7 @@ func TestPanicOutlivesEverythingButItsTime(t *testing.T) {
 	listen(t, local, ":80")
 	d := hosts.Run(t, local, web)
 	path := filepath.Join(d.Dir, "state", panicFile)
-	reboot := func() {
-		if err := d.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		nft(t, local, "delete table inet pfw")
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text = regexp.MustCompile(`"boot":"[^"]*"`).ReplaceAll(text, []byte(`"boot":"another"`))
-		if err := os.WriteFile(path, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		start(t, d)
-	}
+	reboots := func() { reboot(t, local, d, path) }
 	pfw(t, d, "panic", "on")
 	for _, c := range []struct {
 		name string
@@ -88,7 +73,7 @@ func TestPanicOutlivesEverythingButItsTime(t *testing.T) {
 				t.Fatal(err)
 			}
 		}},
-		{"a reboot", reboot},
+		{"a reboot", reboots},
 		{"a time to end in, and a crash", func() {
 			pfw(t, d, "panic", "on", "--for", "1h")
 			if err := d.Kill(); err != nil {
@@ -96,7 +81,7 @@ func TestPanicOutlivesEverythingButItsTime(t *testing.T) {
 			}
 			start(t, d)
 		}},
-		{"a reboot with a time to end in", reboot},
+		{"a reboot with a time to end in", reboots},
 	} {
 		c.what()
 		if connects(t, remote, "192.0.2.10:80") {

@@ -94,21 +94,8 @@ func TestATrialDoesNotOutliveAReboot(t *testing.T) {
 	listen(t, local, ":80")
 	d := hosts.Run(t, local, telnet)
 	pfw(t, d, "try", candidate(t, d, web), "--for", "1h")
-	if err := d.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	// Another run of the kernel has another boot id, and no table.
-	nftOrNone(t, local)
 	path := filepath.Join(d.Dir, "state", trialFile)
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text = regexp.MustCompile(`"boot":"[^"]*"`).ReplaceAll(text, []byte(`"boot":"another"`))
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	start(t, d)
+	reboot(t, local, d, path)
 	if connects(t, remote, "192.0.2.10:80") {
 		t.Error("what was tried is in force")
 	}
@@ -123,9 +110,19 @@ func TestATrialDoesNotOutliveAReboot(t *testing.T) {
 	}
 }
 
-func nftOrNone(t *testing.T, h *hosts.Host) {
+// reboot has a daemon find what another run of the kernel left: a file in the state directory with another boot id, and no
+// table.
+func reboot(t *testing.T, h *hosts.Host, d *hosts.Daemon, path string) {
 	t.Helper()
+	if err := d.Kill(); err != nil {
+		t.Fatal(err)
+	}
 	nft(t, h, "delete table inet pfw")
+	text := regexp.MustCompile(`"boot":"[^"]*"`).ReplaceAllString(read(t, path), `"boot":"another"`)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	start(t, d)
 }
 
 // A file that nobody can make sense of must not keep pfwd from starting.
