@@ -183,7 +183,8 @@ func (d *Daemon) mayBan(addr netip.Addr, remote netip.Prefix, force bool) error 
 	}
 	switch {
 	case own.has(addr):
-		return bad(" is this machine's own address", "loopback and this machine's own addresses are never banned")
+		// It could be banned on another machine: nothing is wrong with how it is asked.
+		return api.NewProblem(http.StatusConflict, addr.String()+" is this machine's own address", "loopback and this machine's own addresses are never banned")
 	case addr.IsUnspecified(), addr.IsMulticast(), addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 		return bad(" is nobody's address", forms)
 	case addr.Is6() && addr.IsLinkLocalUnicast():
