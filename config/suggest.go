@@ -10,7 +10,9 @@ import (
 
 // meant maps the words of other firewalls to those of this one.
 var meant = map[string][]string{
-	"drop": {"block"}, "deny": {"block"}, "discard": {"block"}, "accept": {"allow"}, "pass": {"allow"}, "permit": {"allow"},
+	"block": {"drop"}, "blocked": {"block", "drop"}, "dropped": {"block", "drop"}, "denied": {"block", "drop"}, "reject": {"drop"},
+	"rejected": {"reject", "drop"}, "refused": {"reject", "drop"}, "allowed": {"allow"}, "accepted": {"allow"}, "passed": {"allow"},
+	"banned": {"ban"}, "unbanned": {"unban"}, "drop": {"block"}, "deny": {"block", "drop"}, "discard": {"block"}, "accept": {"allow"}, "pass": {"allow"}, "permit": {"allow"},
 	"input": {"in", "inbound"}, "incoming": {"in", "inbound"}, "inbound": {"in"}, "ingress": {"in"}, "in": {"inbound"},
 	"output": {"out", "outbound"}, "outgoing": {"out", "outbound"}, "outbound": {"out"}, "egress": {"out"}, "out": {"outbound"},
 	"inout": {"both"}, "any": {"both"}, "all": {"both"}, "routed": {"forward"}, "fwd": {"forward"},

@@ -24,7 +24,7 @@ const (
 	exitExpectation = 5
 )
 
-const goneHint = "systemctl status pfwd tells whether it runs; nft list table inet pfw, what is in force without it"
+const goneHint = "systemctl status pfwd tells whether it runs, systemctl start pfwd starts it; nft list table inet pfw, what is in force without it"
 
 // usageError is a command line that says nothing that pfw knows.
 type usageError struct{ message, hint string }

@@ -34,10 +34,13 @@ A packet is written as in [[expect]], in one argument or as words:
 "to" and "→" may stand for "->", which a shell takes for a redirection unless it is quoted. What is left out does not
 match a rule that asks for it, but for the source port and this machine's own address.
 
+A line of pfw log, in quotes, is a packet, too; it is judged as of now.
+
 SEQ is the number of an entry of the log, its "seq": why this was dropped, and what would become of it now where that
 is something else.`,
 		Example: example("pfw explain in tcp 192.168.1.20 to :22",
 			"pfw explain --config firewall.toml out tcp to '[2001:db8::1]:25' user root",
+			"pfw explain '2026-11-21 19:22:14 BLOCKED in tcp 203.0.113.7:40312 -> 192.0.2.10:23 eth0 rule=no-telnet-smtp'",
 			"pfw explain 4711"),
 		Args: words(1, math.MaxInt, "the packet"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -74,11 +77,28 @@ func (a *app) explanation(ctx context.Context, file string, args []string) (api.
 	return api.ExplainPacket(c.Policy, packet(args), config.Disk(), time.Now(), nil)
 }
 
+// logLine is a line of pfw log, or of the journal, that tells of a packet: what is before it, and the packet.
+var logLine = regexp.MustCompile(`^(?:.*\s)?(?:BLOCKED|REJECTED|ALLOWED|CUT)\s+((?:in|out|forward)\s.*\S)`)
+
+// unlogged gives the packet that a line of the log tells of, as somebody would write it; other text stays as it is.
+func unlogged(text string) string {
+	found := logLine.FindStringSubmatch(text)
+	if found == nil {
+		return text
+	}
+	words := slices.DeleteFunc(strings.Fields(found[1]), func(w string) bool { return strings.HasPrefix(w, "rule=") })
+	// The interface stands alone behind the destination, unless there are two, with "from" and "to".
+	if arrow := slices.Index(words, "->"); arrow >= 0 && len(words) == arrow+3 {
+		words = slices.Insert(words, arrow+2, "on")
+	}
+	return strings.Join(words, " ")
+}
+
 var arrowWord = regexp.MustCompile(`(^|\s)to(\s|$)`)
 
 // packet joins the words of a packet. Where there is no arrow the first "to" is one: a later one may name an interface.
 func packet(args []string) string {
-	text := strings.ReplaceAll(strings.Join(args, " "), "→", "->")
+	text := unlogged(strings.ReplaceAll(strings.Join(args, " "), "→", "->"))
 	if at := arrowWord.FindStringSubmatchIndex(text); at != nil && !strings.Contains(text, "->") {
 		text = text[:at[3]] + "->" + text[at[4]:]
 	}

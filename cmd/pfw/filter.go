@@ -71,7 +71,11 @@ func (flags filterFlags) read() (audit.Filter, error) {
 	if errors.As(err, &wrong) && errors.As(err, &value) {
 		for _, f := range flags {
 			if f.key == wrong.Key {
-				return filter, &usageError{"--" + f.name + ": " + value.Message, value.Hint}
+				hint := value.Hint
+				if f.key == "event_type" {
+					hint += "; --action tells block from reject"
+				}
+				return filter, &usageError{"--" + f.name + ": " + value.Message, hint}
 			}
 		}
 	}

@@ -16,9 +16,9 @@ func (a *app) lists() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lists",
 		Short: "The address lists: entries, skipped lines, age, packets",
-		Long: "The lists of the policy in force, which rules name as @NAME: how many entries each has and disjoint ranges they come to, lines\n" +
-			"that were skipped as they are no addresses, when its file was changed last, and the packets decided by the rules that\n" +
-			"match what is in it. Lists come from [list.NAME] of the rule file: from its entries, or from a file.",
+		Long: "The lists of the policy in force, which rules name as @NAME: how many entries each has, how many ranges these are once what\n" +
+			"overlaps or adjoins is put together, lines that were skipped as they are no addresses, when its file was changed last, and\n" +
+			"the packets decided by the rules that match what is in it. Lists come from [list.NAME] of the rule file: from its entries, or from a file.",
 		Example: example("pfw lists"),
 		Args:    words(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {

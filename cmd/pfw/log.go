@@ -36,7 +36,8 @@ func (a *app) log() *cobra.Command {
 		Long: fmt.Sprintf(`The audit log with its old files, oldest entry first: all of it, or what --since, --until, --lines and the
 filters leave of it. On a terminal, where neither a time nor --lines is given, the newest %d; a pipe gets all.
 
-A time is a duration before now (90s, 15m, 2d), a date, a date and time ("2026-11-21 19:22"), or RFC 3339.
+A time is a duration before now (90s, 15m, 2d), today or yesterday, a date, a date and time ("2026-11-21 19:22"), or
+RFC 3339.
 
 %s
 

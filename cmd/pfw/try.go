@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -42,7 +43,7 @@ func (a *app) try() *cobra.Command {
 			defer cancel()
 			v, err := a.client().Try(ctx, api.Trial{Text: string(text), For: d, Force: force})
 			if err != nil {
-				return a.inItsPlace(args[0], err)
+				return a.inItsPlace(ctx, args[0], err)
 			}
 			return present(a, v, func(v api.Outcome) { a.tried(v, time.Now().Add(d)) })
 		},
@@ -53,12 +54,34 @@ func (a *app) try() *cobra.Command {
 }
 
 // inItsPlace says which file is meant where pfwd speaks of the one that it stands for.
-func (a *app) inItsPlace(file string, err error) error {
+func (a *app) inItsPlace(ctx context.Context, file string, err error) error {
 	var problem *api.Problem
-	if errors.As(err, &problem) && problem.Type == api.InvalidFile {
-		a.err.printf("%s, judged as if it were firewall.toml:\n", file)
+	if !errors.As(err, &problem) || problem.Type != api.InvalidFile {
+		return err
 	}
-	return err
+	a.err.printf("%s, judged as if it were firewall.toml:\n", file)
+	if a.json {
+		return err
+	}
+	place, unknown := a.client().Config(ctx)
+	if unknown != nil {
+		return err
+	}
+	named := *problem
+	named.Detail = renamed(problem.Detail, place.File, file)
+	return &named
+}
+
+// renamed names another file in the places of a text of problems. A source line is indented, so it is none.
+func renamed(text, from, to string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if rest, ok := strings.CutPrefix(line, from+":"); ok {
+			line = to + ":" + rest
+		}
+		b.WriteString(line)
+	}
+	return b.String()
 }
 
 // tried says what to do now. soon is when the trial ends if pfwd, an older one, does not say.

@@ -7,13 +7,23 @@ import (
 	"pfw/daemon/api"
 )
 
-// parseWhen reads a moment: a duration before now (ahead: after it), a date, a date and time, or RFC 3339. flag names where
-// it stands.
+// parseWhen reads a moment as api.ParseMoment has it; of the past (not ahead) also today and yesterday, when they began by
+// the clock on the wall. flag names where it stands.
 func parseWhen(flag, text string, now time.Time, ahead bool) (time.Time, error) {
+	forms := `a date, a date and time ("2026-11-21 19:22"), or RFC 3339`
+	if !ahead {
+		year, month, day := now.Local().Date()
+		switch text {
+		case "today":
+			return time.Date(year, month, day, 0, 0, 0, 0, time.Local), nil
+		case "yesterday":
+			return time.Date(year, month, day-1, 0, 0, 0, 0, time.Local), nil
+		}
+		forms = "today, yesterday, " + forms
+	}
 	t, ok := api.ParseMoment(text, now, ahead)
 	if !ok {
-		return time.Time{}, &usageError{fmt.Sprintf("%s %s: no moment", flag, text),
-			`write a duration (90s, 15m, 2d), a date, a date and time ("2026-11-21 19:22"), or RFC 3339`}
+		return time.Time{}, &usageError{fmt.Sprintf("%s %s: no moment", flag, text), "write a duration (90s, 15m, 2d), " + forms}
 	}
 	return t, nil
 }

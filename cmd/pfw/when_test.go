@@ -28,7 +28,10 @@ func TestMoments(t *testing.T) {
 		{"2026-11-20T08:15:59.123456+0000", false, "2026-11-20T08:15:59Z"},
 		{"-5m", false, ""},
 		{"5", false, ""},
-		{"yesterday", false, ""},
+		{"today", false, "2026-11-21T00:00:00+01:00"},
+		{"yesterday", false, "2026-11-20T00:00:00+01:00"},
+		{"yesterday", true, ""},
+		{"tomorrow", false, ""},
 		{"999999999d", false, ""},
 		{"", false, ""},
 	} {
