@@ -21,35 +21,26 @@ type Applied struct {
 	Emptied bool
 }
 
-// Apply puts the ruleset in force in place of the last, in one transaction; sets that are new are loaded before, as the
-// kernel switches rules to a new set sooner than it can look things up in it. Counters, bans and the other sets that are
-// filled meanwhile keep what they hold. The outcome is read back. On an error the last ruleset stays.
+// Apply puts the ruleset in force in place of the last, in one transaction; what is new and nobody refers to yet is loaded
+// before (see plan). Counters, bans and the other sets that are filled meanwhile keep what they hold, and what is in the
+// kernel already is not sent again. The outcome is read back. On an error the last ruleset stays.
 func (t *Table) Apply(ctx context.Context, r Ruleset) (Applied, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.refresh(ctx); err != nil {
 		return Applied{}, err
 	}
-	if err := t.recordUnfinished(); err != nil {
-		t.log.Warn("that a ruleset is about to be swapped is not recorded", "error", err)
-	}
-	loaded, err := t.load(ctx, r.sets)
+	p, err := t.plan(&r)
 	if err != nil {
-		return Applied{}, errors.Join(fmt.Errorf("load sets: %w", err), t.unload(loaded), t.record())
+		return Applied{}, err
 	}
-	names := maps.Clone(t.held)
-	maps.Copy(names, loaded)
-	wanted := map[string]bool{}
-	for _, s := range r.sets {
-		wanted[s.name] = true
-	}
-	maps.DeleteFunc(names, func(contents, _ string) bool { return !wanted[contents] })
 	emptied := r.empties(t.last)
-	if err := t.swap(ctx, r, names); err != nil {
-		return Applied{}, errors.Join(fmt.Errorf("swap rules: %w", err), t.unload(loaded), t.record())
+	if swap := p.swap(); p.changes(swap) {
+		if err := t.execute(ctx, p, swap); err != nil {
+			return Applied{}, err
+		}
 	}
 	t.logged = maps.Clone(r.logged)
-	t.held = names
 	retired, err := t.retire(ctx, r.counters)
 	if err != nil {
 		// The rules are in force. The counters stay, and the next Apply tries again.
@@ -61,6 +52,21 @@ func (t *Table) Apply(ctx context.Context, r Ruleset) (Applied, error) {
 		t.log.Warn("the ruleset is in force, but not recorded; the next process will find it changed", "error", err)
 	}
 	return Applied{Generation: uint64(t.last.Generation), Retired: retired, Emptied: emptied}, nil
+}
+
+// execute carries a plan out: all of it, or nothing stays of it.
+func (t *Table) execute(ctx context.Context, p *plan, swap *batch) error {
+	if err := t.recordUnfinished(); err != nil {
+		t.log.Warn("that a ruleset is about to be swapped is not recorded", "error", err)
+	}
+	before := t.last
+	if err := p.stage(func(b *batch) error { return t.change(ctx, b) }); err != nil {
+		return errors.Join(fmt.Errorf("load what is new: %w", err), t.takeBack(before), t.record())
+	}
+	if err := t.swap(ctx, p, swap); err != nil {
+		return errors.Join(fmt.Errorf("swap rules: %w", err), t.takeBack(before), t.record())
+	}
+	return nil
 }
 
 // refresh sees to it that the table is there and that it is known what is in it.
@@ -81,19 +87,23 @@ func (t *Table) refresh(ctx context.Context) error {
 	if t.last != nil {
 		return nil
 	}
-	_, err := t.look(ctx)
+	_, err := t.look(ctx, nil)
 	return err
 }
 
-// look reads the table. The elements of sets that are known to be as they were loaded are not read again: with many sets
-// that takes longer than all the rest.
-func (t *Table) look(ctx context.Context) (*snapshot, error) {
-	got, err := t.socket.read(ctx, func(set string) int {
-		if t.trusted(set) {
+// look reads the table. Chains, and the elements of sets, that are known to be as they were made are not read again, but for
+// chains that were changed: with many of them that takes longer than all the rest.
+func (t *Table) look(ctx context.Context, changed map[string]bool) (*snapshot, error) {
+	// Where others may change the table too, a change that is not ours may be one of it.
+	trusting := t.owned || !t.moved
+	kept := func(chain string) bool { return trusting && t.kept[chain] != "" && !changed[chain] }
+	trusted := func(set string) bool { return trusting && t.trusted(set) }
+	got, err := t.socket.read(ctx, unread{kept, func(set string) int {
+		if trusted(set) {
 			return 0
 		}
 		return t.counts[set]
-	})
+	}})
 	if err != nil {
 		return nil, err
 	}
@@ -101,51 +111,31 @@ func (t *Table) look(ctx context.Context) (*snapshot, error) {
 		return nil, fmt.Errorf("table inet %s is gone", tableName)
 	}
 	for name, state := range got.Sets {
-		if t.trusted(name) {
+		if trusted(name) {
 			state.Holds, state.Count, state.Hash = t.last.Sets[name].Holds, t.last.Sets[name].Count, t.last.Sets[name].Hash
 			got.Sets[name] = state
 		}
 	}
-	t.last, t.moved = got, false
+	for name := range t.kept {
+		was := t.last.Chains[name]
+		is, there := got.Chains[name]
+		switch {
+		case !there || is.Base != was.Base:
+			delete(t.kept, name)
+		case kept(name):
+			got.Chains[name] = was
+		case is.Hash != was.Hash:
+			delete(t.kept, name)
+		}
+	}
+	t.moved = !t.owned && t.last != nil && got.Generation != t.last.Generation
+	t.last = got
 	return got, nil
 }
 
 // trusted tells whether a set is as it was loaded.
 func (t *Table) trusted(set string) bool {
 	return t.last != nil && t.last.Sets[set].Holds != "" && t.held[t.last.Sets[set].Holds] == set
-}
-
-// load puts the contents that no set in the kernel holds into new sets, and gives their names by contents. No rule refers
-// to them yet.
-func (t *Table) load(ctx context.Context, sets []set) (loaded map[string]string, err error) {
-	loaded = map[string]string{}
-	var b batch
-	for i := range sets {
-		s := &sets[i]
-		if _, ok := t.held[s.name]; ok || s.dynamic {
-			continue
-		}
-		name := t.freshName(s.name)
-		loaded[s.name] = name
-		t.counts[name] = s.count
-		b.addSet(s, name)
-		e := b.elementsOf("add", unix.NFT_MSG_NEWSETELEM, name)
-		for x := range s.spans {
-			e.addSpan(s.kind, x)
-			if b.bytes+len(e.list) > t.socket.roomFor() {
-				e.flush()
-				if err := t.change(ctx, &b); err != nil {
-					return loaded, err
-				}
-				b = batch{}
-			}
-		}
-		e.flush()
-	}
-	if len(b.messages) == 0 {
-		return loaded, nil
-	}
-	return loaded, t.change(ctx, &b)
 }
 
 // roomFor bounds a transaction that may be cut in pieces, so that a big list does not take as much memory again.
@@ -162,30 +152,41 @@ func (t *Table) freshName(contents string) string {
 	}
 }
 
-// unload takes back sets that were loaded for nothing.
-func (t *Table) unload(loaded map[string]string) error {
-	if len(loaded) == 0 {
-		return nil
-	}
+// takeBack deletes what was loaded for nothing.
+func (t *Table) takeBack(before *snapshot) error {
 	// Also where the caller's time is up.
-	ctx := context.Background()
-	got, err := t.look(ctx)
+	got, err := t.look(context.Background(), nil)
 	if err != nil {
 		return err
 	}
 	var b batch
-	for _, name := range slices.Sorted(maps.Values(loaded)) {
-		delete(t.counts, name)
-		if _, there := got.Sets[name]; there {
-			b.deleteSet(name)
+	var chains []string
+	for _, name := range slices.Sorted(maps.Keys(got.Chains)) {
+		if _, there := before.Chains[name]; !there {
+			b.flushChain(name)
+			chains = append(chains, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(got.Sets)) {
+		if _, there := before.Sets[name]; !there && !got.Sets[name].anonymous {
+			delete(t.counts, name)
+			b.discardSet(name, got.Sets[name])
+		}
+	}
+	for _, name := range chains {
+		b.deleteChain(name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(got.counters)) {
+		if _, there := before.counters[name]; !there {
+			b.deleteObject(object{name, unix.NFT_OBJECT_COUNTER})
 		}
 	}
 	if len(b.messages) == 0 {
 		return nil
 	}
-	if err := t.change(ctx, &b); err != nil {
-		return fmt.Errorf("take back loaded sets: %w", err)
+	if err := t.change(context.Background(), &b); err != nil {
+		return fmt.Errorf("take back what was loaded: %w", err)
 	}
-	_, err = t.look(ctx)
+	_, err = t.look(context.Background(), nil)
 	return err
 }

@@ -24,7 +24,9 @@ func appendText(b []byte, kind uint16, value string) []byte {
 }
 
 func appendNumber(b []byte, kind uint16, value uint32) []byte {
-	return appendAttribute(b, kind, binary.BigEndian.AppendUint32(nil, value))
+	b = binary.NativeEndian.AppendUint16(b, unix.SizeofNlAttr+4)
+	b = binary.NativeEndian.AppendUint16(b, kind)
+	return binary.BigEndian.AppendUint32(b, value)
 }
 
 func appendNumber64(b []byte, kind uint16, value uint64) []byte {

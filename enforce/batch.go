@@ -1,10 +1,8 @@
 package enforce
 
 import (
-	"errors"
 	"fmt"
 
-	"github.com/google/nftables/expr"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
@@ -18,7 +16,6 @@ type batch struct {
 	messages []netlink.Message
 	what     []subject
 	bytes    int
-	err      error
 }
 
 // subject is what a message is about, so that an error can name it.
@@ -58,16 +55,21 @@ func (b *batch) deleteTable() {
 	b.add(unix.NFT_MSG_DELTABLE, 0, subject{verb: "delete", noun: "table", name: tableName}, appendText(nil, unix.NFTA_TABLE_NAME, tableName))
 }
 
-func (b *batch) flushRules() {
-	b.add(unix.NFT_MSG_DELRULE, 0, subject{verb: "delete", noun: "rules of table", name: tableName}, inTable())
-}
-
 func (b *batch) deleteChain(name string) {
 	b.add(unix.NFT_MSG_DELCHAIN, 0, subject{verb: "delete", noun: "chain", name: name}, appendText(inTable(), unix.NFTA_CHAIN_NAME, name))
 }
 
 func (b *batch) deleteSet(name string) {
 	b.add(unix.NFT_MSG_DELSET, 0, subject{verb: "delete", noun: "set", name: name}, appendText(inTable(), unix.NFTA_SET_NAME, name))
+}
+
+// discardSet deletes a set, a map's elements first: until they are gone, kernels before 6.5 do not let go of the chains to
+// which they lead.
+func (b *batch) discardSet(name string, state setState) {
+	if state.Leads {
+		b.add(unix.NFT_MSG_DELSETELEM, 0, subject{verb: "delete", noun: "elements of map", name: name}, appendText(inTable(), unix.NFTA_SET_ELEM_LIST_SET, name))
+	}
+	b.deleteSet(name)
 }
 
 func (b *batch) deleteObject(o object) {
@@ -121,26 +123,34 @@ func (b *batch) addChain(c *chain, policy verdict) {
 	b.add(unix.NFT_MSG_NEWCHAIN, netlink.Create, subject{verb: "add", noun: "chain", name: c.name}, a)
 }
 
-// addRules adds a chain's rules in order. kernelName gives the name that a set bears in the kernel.
-func (b *batch) addRules(c *chain, kernelName func(string) string) {
-	for i, r := range c.rules {
-		a := appendText(inTable(), unix.NFTA_RULE_CHAIN, c.name)
-		a = appendNest(a, unix.NFTA_RULE_EXPRESSIONS, func(a []byte) []byte {
-			for _, s := range r.statements {
-				for _, e := range s.exprs() {
-					if l, ok := e.(*expr.Lookup); ok {
-						l.SetName = kernelName(l.SetName)
-					}
-					data, err := expr.Marshal(unix.NFPROTO_INET, e)
-					b.err = errors.Join(b.err, err)
-					a = appendAttribute(a, unix.NFTA_LIST_ELEM|unix.NLA_F_NESTED, data)
+// addRules adds rules to the end of a chain, each as marshalRule writes it.
+func (b *batch) addRules(chain string, rules [][]byte) {
+	for i, r := range rules {
+		a := append(appendText(inTable(), unix.NFTA_RULE_CHAIN, chain), r...)
+		b.add(unix.NFT_MSG_NEWRULE, netlink.Create|netlink.Append, subject{"add", "chain", chain, i + 1}, a)
+	}
+}
+
+func (b *batch) flushChain(name string) {
+	b.add(unix.NFT_MSG_DELRULE, 0, subject{verb: "delete", noun: "rules of chain", name: name}, appendText(inTable(), unix.NFTA_RULE_CHAIN, name))
+}
+
+// marshalRule writes a rule's expressions and its comment. kernelName gives the name that a set bears in the kernel.
+func marshalRule(r rule, kernelName func(string) string) ([]byte, error) {
+	var failed error
+	a := appendNest(nil, unix.NFTA_RULE_EXPRESSIONS, func(a []byte) []byte {
+		for _, s := range r.statements {
+			for _, e := range s.exprs() {
+				var err error
+				if a, err = appendExpr(a, e, kernelName); err != nil {
+					failed = err
 				}
 			}
-			return a
-		})
-		if r.comment != "" {
-			a = appendAttribute(a, unix.NFTA_RULE_USERDATA, commentData(r.comment))
 		}
-		b.add(unix.NFT_MSG_NEWRULE, netlink.Create|netlink.Append, subject{"add", "chain", c.name, i + 1}, a)
+		return a
+	})
+	if r.comment != "" {
+		a = appendAttribute(a, unix.NFTA_RULE_USERDATA, commentData(r.comment))
 	}
+	return a, failed
 }

@@ -46,6 +46,9 @@ func (s *set) flags() uint32 {
 	if s.dynamic {
 		f |= unix.NFT_SET_TIMEOUT
 	}
+	if s.to != nil {
+		f |= unix.NFT_SET_MAP
+	}
 	return f
 }
 
@@ -54,6 +57,9 @@ func (b *batch) addSet(s *set, kernelName string) {
 	a = appendNumber(a, unix.NFTA_SET_FLAGS, s.flags())
 	a = appendNumber(a, unix.NFTA_SET_KEY_TYPE, s.kind.datatype.GetNFTMagic())
 	a = appendNumber(a, unix.NFTA_SET_KEY_LEN, uint32(s.kind.bytes))
+	if s.to != nil {
+		a = appendNumber(a, unix.NFTA_SET_DATA_TYPE, unix.NFT_DATA_VERDICT)
+	}
 	a = appendNumber(a, unix.NFTA_SET_ID, uint32(len(b.messages)+1))
 	if s.size > 0 {
 		a = appendNest(a, unix.NFTA_SET_DESC, func(a []byte) []byte { return appendNumber(a, unix.NFTA_SET_DESC_SIZE, s.size) })
@@ -96,7 +102,9 @@ func (e *elements) flush() {
 type element struct {
 	key []byte
 	// end marks the value that an interval ends before.
-	end      bool
+	end bool
+	// verdict is where a map leads; nil of a set.
+	verdict  []byte
 	timeout  time.Duration // 0: none
 	userData []byte
 }
@@ -114,6 +122,11 @@ func appendElement(list []byte, x element) []byte {
 			a = appendNumber(a, unix.NFTA_SET_ELEM_FLAGS, unix.NFT_SET_ELEM_INTERVAL_END)
 		}
 		a = appendNest(a, unix.NFTA_SET_ELEM_KEY, func(a []byte) []byte { return appendAttribute(a, unix.NFTA_DATA_VALUE, x.key) })
+		if x.verdict != nil {
+			a = appendNest(a, unix.NFTA_SET_ELEM_DATA, func(a []byte) []byte {
+				return appendAttribute(a, unix.NFTA_DATA_VERDICT|unix.NLA_F_NESTED, x.verdict)
+			})
+		}
 		if x.timeout > 0 {
 			a = appendNumber64(a, unix.NFTA_SET_ELEM_TIMEOUT, max(1, uint64(x.timeout.Milliseconds())))
 		}
@@ -124,16 +137,32 @@ func appendElement(list []byte, x element) []byte {
 	})
 }
 
-// addSpan appends a run of values. An interval set holds where it begins, and the value after its last as an end; one
-// that goes to the top has no end.
-func (e *elements) addSpan(k *kind, s span) {
-	e.add(element{key: s.first[:k.bytes]})
-	if !k.interval {
-		return
+// elements gives what a set holds as the kernel keeps it. An interval set holds where each run of values begins, and the
+// value after its last as an end; one that goes to the top has no end.
+func (s *set) elements(yield func(element) bool) {
+	at := 0
+	for x := range s.spans {
+		e := element{key: x.first[:s.kind.bytes]}
+		if s.to != nil {
+			e.verdict = s.to[at].verdict()
+		}
+		at++
+		if !yield(e) {
+			return
+		}
+		if after, ok := next(x.last[:s.kind.bytes]); ok && s.kind.interval && !yield(element{key: after, end: true}) {
+			return
+		}
 	}
-	if after, ok := next(s.last[:k.bytes]); ok {
-		e.add(element{key: after, end: true})
+}
+
+// verdict is the branch as an element of a map holds it.
+func (b branch) verdict() []byte {
+	code := int32(unix.NFT_GOTO)
+	if b.back {
+		code = unix.NFT_JUMP
 	}
+	return appendVerdict(nil, code, b.chain)
 }
 
 // next is a big-endian number plus one; ok is false at the top.

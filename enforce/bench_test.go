@@ -59,11 +59,12 @@ func BenchmarkCompile(b *testing.B) {
 	}
 	for _, n := range sizes {
 		run(fmt.Sprintf("rules=%d", n), manyRules(b, n))
+		run(fmt.Sprintf("mixed=%d", n), kindRules(b, "mixed", n))
 	}
 	run("prefixes=100000", manyPrefixes(b, 100_000, 0))
 }
 
-// BenchmarkApply swaps between two policies, so that every list is loaded anew.
+// BenchmarkApply swaps between two policies, so that every list is loaded anew and every rule is another.
 func BenchmarkApply(b *testing.B) {
 	run := func(name string, of func(turn int) *policy.Policy) {
 		b.Run(name, func(b *testing.B) {
@@ -77,11 +78,50 @@ func BenchmarkApply(b *testing.B) {
 			}
 		})
 	}
-	for _, n := range sizes {
-		run(fmt.Sprintf("rules=%d", n), func(int) *policy.Policy { return manyRules(b, n) })
+	for _, kind := range []string{"mixed", "ports", "addresses"} {
+		for _, n := range sizes {
+			policies := []*policy.Policy{kindRules(b, kind, n), kindRules(b, kind, n+1)}
+			run(fmt.Sprintf("%s=%d", kind, n), func(turn int) *policy.Policy { return policies[turn] })
+		}
 	}
 	for _, n := range []int{100_000, 1_000_000} {
 		run(fmt.Sprintf("prefixes=%d", n), func(turn int) *policy.Policy { return manyPrefixes(b, n, turn) })
+	}
+}
+
+// BenchmarkApplyFirst puts a policy in force where there was none.
+func BenchmarkApplyFirst(b *testing.B) {
+	for _, n := range sizes {
+		b.Run(fmt.Sprintf("rules=%d", n), func(b *testing.B) {
+			r := Compile(manyRules(b, n), Options{Now: now})
+			table := open(b, hosts.New(b, "host"), TableOptions{StateDir: b.TempDir()})
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := table.Apply(b.Context(), r); err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				if err := table.Remove(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+			}
+		})
+	}
+}
+
+// BenchmarkApplyAgain is a reload of the same file.
+func BenchmarkApplyAgain(b *testing.B) {
+	for _, n := range sizes {
+		b.Run(fmt.Sprintf("rules=%d", n), func(b *testing.B) {
+			r := Compile(manyRules(b, n), Options{Now: now})
+			table := open(b, hosts.New(b, "host"), TableOptions{StateDir: b.TempDir()})
+			for b.Loop() {
+				if _, err := table.Apply(b.Context(), r); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

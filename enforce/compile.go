@@ -12,11 +12,14 @@ import (
 type Options struct {
 	// Now is the time from which on schedules are written out, for a year, in the location by whose clock they are read.
 	Now time.Time
+
+	// linear asks line after line, for a test to compare with.
+	linear bool
 }
 
 // Compile makes the ruleset of a policy. The same policy at the same time gives the same ruleset.
 func Compile(p *policy.Policy, o Options) Ruleset {
-	c := compiler{policy: p, options: o, sets: map[string]set{}, windows: map[*policy.Schedule]timeMatch{}, counted: map[string]bool{}, logged: map[string]bool{}}
+	c := compiler{policy: p, options: o, sets: map[string]set{}, windows: map[*policy.Schedule]timeMatch{}, counted: map[string]bool{}, made: map[string]bool{}, logged: map[string]bool{}}
 	for _, s := range dynamicSets() {
 		c.keep(s)
 	}
@@ -33,6 +36,7 @@ func Compile(p *policy.Policy, o Options) Ruleset {
 	if c.rejects {
 		c.chains = append(c.chains, c.reject())
 	}
+	c.prune()
 	return Ruleset{
 		sets:     slices.SortedFunc(maps.Values(c.sets), func(a, b set) int { return compareNames(a.name, b.name) }),
 		counters: c.names,
@@ -52,8 +56,11 @@ type compiler struct {
 	counted map[string]bool
 	chains  []chain // at no hook
 	bases   []chain
+	made    map[string]bool // names of chains of lines
 	rejects bool
-	logged  map[string]bool
+	// spent counts rules and elements as they are made of lines, and budget is what they may come to.
+	spent, budget int
+	logged        map[string]bool
 }
 
 // direction makes the chain at a hook and those of its rules, one after the other.
@@ -70,22 +77,34 @@ func (c *compiler) direction(d policy.Direction) {
 		base.policy = drop
 	}
 	base.rules = c.always(d)
+	var lines []*line
 	for _, r := range c.policy.Rules() {
 		m, ok := r.Match(d)
 		if !ok || r.Disabled {
 			continue
 		}
-		lines := c.lines(m)
-		if len(lines) == 0 {
-			continue
-		}
-		target := c.decider(deciderOf(c.policy, r, d))
-		for _, line := range lines {
-			base.rules = append(base.rules, rule{append(line, goTo{target}), commentOf(r)})
+		if own := c.lines(m, deciderChain(d, string(r.Name))); len(own) > 0 {
+			c.decider(deciderOf(c.policy, r, d))
+			lines = append(lines, own...)
 		}
 	}
+	base.rules = append(base.rules, c.lead(lines, known{direction: d})...)
 	base.rules = append(base.rules, rule{statements: []statement{goTo{c.decider(defaultDecider(c.policy, d, byDefault))}}})
 	c.bases = append(c.bases, base)
+}
+
+// lead decides by lines, or goes on: in place where they are few, else in a chain that the packet comes back from.
+func (c *compiler) lead(lines []*line, k known) []rule {
+	if len(lines) <= few || c.options.linear {
+		return c.linear(lines, k)
+	}
+	lines = k.decisive(lines)
+	k.large = len(lines) > many
+	c.budget = c.spent
+	for _, l := range lines {
+		c.budget += budgetPerLine * l.weight()
+	}
+	return []rule{{statements: []statement{c.branch(lines, k, true).statement()}}}
 }
 
 // keep adds a set, unless there is one of the same contents, and gives its name.

@@ -10,6 +10,7 @@ type decider struct {
 	logs    bool // a message to the log for each packet, as far as the cap lets
 	group   uint16
 	cap     policy.Rate
+	comment string
 }
 
 func deciderOf(p *policy.Policy, r *policy.Rule, d policy.Direction) decider {
@@ -17,6 +18,7 @@ func deciderOf(p *policy.Policy, r *policy.Rule, d policy.Direction) decider {
 		name:    string(r.Name),
 		counter: ruleCounter + string(r.Name),
 		tag:     Tag{Rule: r.Name, Action: r.Action, Direction: d, Severity: r.Severity, Kind: ByRule, Written: r.Log},
+		comment: commentOf(r),
 	})
 }
 
@@ -51,7 +53,7 @@ func (c *compiler) decider(x decider) string {
 		add(isConfirmed, accept)
 	}
 	counted, over, sent := c.counters(x.counter)
-	add(counted)
+	ch.rules = append(ch.rules, rule{[]statement{counted}, x.comment})
 	c.logged[x.counter] = x.tag.Written
 	message := logTo{x.tag, x.group}
 	switch {

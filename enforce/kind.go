@@ -1,6 +1,7 @@
 package enforce
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
+	"golang.org/x/sys/unix"
 
 	"pfw/config/policy"
 )
@@ -40,7 +42,10 @@ var (
 		spell: func(v, _ []byte) string { return policy.ICMPTypeName(policy.ICMP, v[0]) }}
 	icmpv6Kind = kind{prefix: "icmpv6_", typeText: "type icmpv6_type", datatype: nftables.TypeICMP6Type, bytes: 1,
 		spell: func(v, _ []byte) string { return policy.ICMPTypeName(policy.ICMPv6, v[0]) }}
-	userKind  = kind{prefix: "uid_", typeText: "type uid", datatype: nftables.TypeUID, bytes: 4, native: true, spell: nativeText}
+	userKind = kind{prefix: "uid_", typeText: "type uid", datatype: nftables.TypeUID, bytes: 4, native: true, spell: nativeText}
+	// An interface's name, followed by zeros.
+	nameKind = kind{prefix: "iface_", typeText: "type ifname", datatype: nftables.TypeIFName, bytes: unix.IFNAMSIZ, native: true,
+		spell: func(v, _ []byte) string { return `"` + string(bytes.TrimRight(v, "\x00")) + `"` }}
 	groupKind = kind{prefix: "gid_", typeText: "type gid", datatype: nftables.TypeGID, bytes: 4, native: true, spell: nativeText}
 	// The type of meta time has no name of its own: "type time" is a length of time to nft.
 	timeKind = kind{prefix: "time_", typeText: "typeof meta time", datatype: nftables.TypeTimeDate, bytes: 8, interval: true,
@@ -72,7 +77,11 @@ func timeText(first, last []byte) string {
 // text is the set as a block of a script.
 func (s *set) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\tset %s {\n\t\t%s\n", s.name, s.kind.typeText)
+	if s.to != nil {
+		fmt.Fprintf(&b, "\tmap %s {\n\t\t%s : verdict\n", s.name, s.kind.typeText)
+	} else {
+		fmt.Fprintf(&b, "\tset %s {\n\t\t%s\n", s.name, s.kind.typeText)
+	}
 	if s.size > 0 {
 		fmt.Fprintf(&b, "\t\tsize %d\n", s.size)
 	}
@@ -82,10 +91,14 @@ func (s *set) text() string {
 	case s.kind.interval:
 		b.WriteString("\t\tflags interval\n")
 	}
-	separator := "\t\telements = { "
+	separator, at := "\t\telements = { ", 0
 	for e := range s.spans {
 		b.WriteString(separator)
 		b.WriteString(s.kind.spell(e.first[:s.kind.bytes], e.last[:s.kind.bytes]))
+		if s.to != nil {
+			b.WriteString(" : " + s.to[at].statement().text())
+		}
+		at++
 		separator = ",\n\t\t\t     "
 	}
 	if s.count > 0 {

@@ -4,31 +4,31 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
-	"hash"
 	"strings"
 
-	"github.com/google/nftables"
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
 func (s *socket) readChains(got *snapshot) error {
-	chains, err := s.lib.ListChainsOfTableFamily(nftables.TableFamilyINet)
-	if err != nil {
-		return fmt.Errorf("list chains: %w", err)
-	}
-	for _, c := range chains {
-		if c.Table.Name != tableName {
-			continue
+	none := hex.EncodeToString(sha256.New().Sum(nil))
+	return listing("chains", s.dump(unix.NFT_MSG_GETCHAIN, inTable(), func(a []byte) error {
+		if text(at(a, unix.NFTA_CHAIN_TABLE)) != tableName {
+			return nil
 		}
-		state := chainState{Hash: hex.EncodeToString(sha256.New().Sum(nil))}
-		if c.Hooknum != nil {
-			state.Base = baseText(string(c.Type), uint32(*c.Hooknum), int32(*c.Priority), policyNumber(c.Policy))
+		state := chainState{Hash: none}
+		if hook := at(a, unix.NFTA_CHAIN_HOOK); hook != nil {
+			policy := policyOf(accept)
+			if p := at(a, unix.NFTA_CHAIN_POLICY); p != nil {
+				policy = uint32(number(p))
+			}
+			state.Base = baseText(text(at(a, unix.NFTA_CHAIN_TYPE)), uint32(number(at(hook, unix.NFTA_HOOK_HOOKNUM))),
+				int32(number(at(hook, unix.NFTA_HOOK_PRIORITY))), policy)
 		}
-		got.Chains[c.Name] = state
-	}
-	return nil
+		got.Chains[text(at(a, unix.NFTA_CHAIN_NAME))] = state
+		return nil
+	}))
 }
 
 // baseText describes a chain at a hook, the policy last.
@@ -49,13 +49,6 @@ func sameHook(a, b string) bool {
 	return hookA == hookB
 }
 
-func policyNumber(p *nftables.ChainPolicy) uint32 {
-	if p == nil {
-		return policyOf(accept)
-	}
-	return uint32(*p)
-}
-
 // base describes a chain as the kernel will.
 func (c *chain) base() string {
 	if c.at == 0 {
@@ -64,55 +57,50 @@ func (c *chain) base() string {
 	return baseText("filter", hookOf(c.at), priorityFilter, policyOf(c.policy))
 }
 
-// readRules reads the rules of all chains as bytes: the nftables package would leave out what it does not know.
-func (s *socket) readRules(got *snapshot) error {
-	hashes := map[string]hash.Hash{}
-	err := s.dump(unix.NFT_MSG_GETRULE, inTable(), func(attributes []byte) error {
-		var chain string
-		var handle uint64
-		var body [][]byte
-		ad, err := netlink.NewAttributeDecoder(attributes)
-		if err != nil {
-			return err
+// readRules reads the rules of chains as bytes: the nftables package would leave out what it does not know. Chain by chain,
+// as the kernel takes the square of the time for all at once. A chain that is as it is known to be, by unread, is passed over.
+func (s *socket) readRules(got *snapshot, unread func(chain string) bool) error {
+	torn := false
+	for name, state := range got.Chains {
+		if unread(name) {
+			continue
 		}
-		ad.ByteOrder = binary.BigEndian
-		for ad.Next() {
-			switch ad.Type() {
-			case unix.NFTA_RULE_CHAIN:
-				chain = ad.String()
-			case unix.NFTA_RULE_HANDLE:
-				handle = ad.Uint64()
-			case unix.NFTA_RULE_EXPRESSIONS, unix.NFTA_RULE_USERDATA:
-				body = append(body, ad.Bytes())
-			}
+		err := s.readChainRules(name, &state)
+		if torn = torn || errors.Is(err, errTorn); err != nil && !errors.Is(err, errTorn) {
+			return fmt.Errorf("list rules of chain %s: %w", name, err)
 		}
-		if ad.Err() != nil {
-			return ad.Err()
-		}
-		state := got.Chains[chain]
-		if hashes[chain] == nil {
-			hashes[chain] = sha256.New()
-			state.oldest = handle
-		}
-		for _, part := range body {
-			// With their lengths, so that no two rules are one run of bytes.
-			hashes[chain].Write(binary.BigEndian.AppendUint32(nil, uint32(len(part))))
-			hashes[chain].Write(part)
-		}
-		hashes[chain].Write([]byte{byte(len(body))})
-		state.Rules++
-		state.oldest, state.newest = min(state.oldest, handle), max(state.newest, handle)
-		got.Chains[chain] = state
-		return nil
-	})
-	if err != nil {
-		err = fmt.Errorf("list rules: %w", err)
-	}
-	// Also of what is torn, to be held against the next reading.
-	for name, h := range hashes {
-		state := got.Chains[name]
-		state.Hash = hex.EncodeToString(h.Sum(nil))
 		got.Chains[name] = state
 	}
+	if torn {
+		return errTorn
+	}
+	return nil
+}
+
+func (s *socket) readChainRules(name string, state *chainState) error {
+	sum := sha256.New()
+	err := s.dump(unix.NFT_MSG_GETRULE, appendText(inTable(), unix.NFTA_RULE_CHAIN, name), func(a []byte) error {
+		parts := byte(0)
+		for kind, value := range attributes(a) {
+			switch kind {
+			case unix.NFTA_RULE_HANDLE:
+				handle := number(value)
+				if state.Rules == 0 {
+					state.oldest = handle
+				}
+				state.oldest, state.newest = min(state.oldest, handle), max(state.newest, handle)
+			case unix.NFTA_RULE_EXPRESSIONS, unix.NFTA_RULE_USERDATA:
+				// With their lengths, so that no two rules are one run of bytes.
+				sum.Write(binary.BigEndian.AppendUint32(nil, uint32(len(value))))
+				sum.Write(value)
+				parts++
+			}
+		}
+		sum.Write([]byte{parts})
+		state.Rules++
+		return nil
+	})
+	// Also of what is torn, to be held against the next reading.
+	state.Hash = hex.EncodeToString(sum.Sum(nil))
 	return err
 }

@@ -2,10 +2,8 @@ package enforce
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -17,51 +15,16 @@ type object struct {
 
 // readCounters reads the counters, and which other objects there are.
 func (s *socket) readCounters(got *snapshot) error {
-	return s.dump(unix.NFT_MSG_GETOBJ, inTable(), func(attributes []byte) error {
-		var o object
-		var data []byte
-		ad, err := netlink.NewAttributeDecoder(attributes)
-		if err != nil {
-			return err
-		}
-		ad.ByteOrder = binary.BigEndian
-		for ad.Next() {
-			switch ad.Type() {
-			case unix.NFTA_OBJ_NAME:
-				o.name = ad.String()
-			case unix.NFTA_OBJ_TYPE:
-				o.kind = ad.Uint32()
-			case unix.NFTA_OBJ_DATA:
-				data = ad.Bytes()
-			}
-		}
-		if err := ad.Err(); err != nil {
-			return err
-		}
+	return listing("objects", s.dump(unix.NFT_MSG_GETOBJ, inTable(), func(a []byte) error {
+		o := object{text(at(a, unix.NFTA_OBJ_NAME)), uint32(number(at(a, unix.NFTA_OBJ_TYPE)))}
 		if o.kind != unix.NFT_OBJECT_COUNTER {
 			got.strangers = append(got.strangers, o)
 			return nil
 		}
-		got.counters[o.name], err = parseCounter(data)
-		return err
-	})
-}
-
-func parseCounter(data []byte) (c Counter, err error) {
-	ad, err := netlink.NewAttributeDecoder(data)
-	if err != nil {
-		return Counter{}, err
-	}
-	ad.ByteOrder = binary.BigEndian
-	for ad.Next() {
-		switch ad.Type() {
-		case unix.NFTA_COUNTER_BYTES:
-			c.Bytes = ad.Uint64()
-		case unix.NFTA_COUNTER_PACKETS:
-			c.Packets = ad.Uint64()
-		}
-	}
-	return c, ad.Err()
+		data := at(a, unix.NFTA_OBJ_DATA)
+		got.counters[o.name] = Counter{Packets: number(at(data, unix.NFTA_COUNTER_PACKETS)), Bytes: number(at(data, unix.NFTA_COUNTER_BYTES))}
+		return nil
+	}))
 }
 
 // Counters reads all counters.

@@ -2,67 +2,45 @@ package enforce
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/google/nftables"
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
 // readSets does not leave it to the nftables package, which gives up at a set of a type that it does not know.
 func (s *socket) readSets(got *snapshot, counts func(set string) int) error {
-	err := s.dump(unix.NFT_MSG_GETSET, inTable(), func(attributes []byte) error {
-		var name string
-		var magic, bytes, flags, size uint32
-		ad, err := netlink.NewAttributeDecoder(attributes)
-		if err != nil {
-			return err
+	err := s.dump(unix.NFT_MSG_GETSET, inTable(), func(a []byte) error {
+		flags := uint32(number(at(a, unix.NFTA_SET_FLAGS)))
+		size := number(at(at(a, unix.NFTA_SET_DESC), unix.NFTA_SET_DESC_SIZE))
+		got.Sets[text(at(a, unix.NFTA_SET_NAME))] = setState{
+			Shape:     shapeText(uint32(number(at(a, unix.NFTA_SET_KEY_TYPE))), uint32(number(at(a, unix.NFTA_SET_KEY_LEN))), flags, uint32(size)),
+			anonymous: flags&unix.NFT_SET_ANONYMOUS != 0,
+			Leads:     flags&unix.NFT_SET_MAP != 0,
 		}
-		ad.ByteOrder = binary.BigEndian
-		for ad.Next() {
-			switch ad.Type() {
-			case unix.NFTA_SET_NAME:
-				name = ad.String()
-			case unix.NFTA_SET_KEY_TYPE:
-				magic = ad.Uint32()
-			case unix.NFTA_SET_KEY_LEN:
-				bytes = ad.Uint32()
-			case unix.NFTA_SET_FLAGS:
-				flags = ad.Uint32()
-			case unix.NFTA_SET_DESC:
-				ad.Nested(func(in *netlink.AttributeDecoder) error {
-					for in.Next() {
-						if in.Type() == unix.NFTA_SET_DESC_SIZE {
-							size = in.Uint32()
-						}
-					}
-					return nil
-				})
-			}
-		}
-		got.Sets[name] = setState{Shape: shapeText(magic, bytes, flags, size), anonymous: flags&unix.NFT_SET_ANONYMOUS != 0}
-		return ad.Err()
+		return nil
 	})
 	torn := errors.Is(err, errTorn)
 	if err != nil && !torn {
-		return fmt.Errorf("list sets: %w", err)
+		return listing("sets", err)
 	}
 	for name, state := range got.Sets {
 		if n := counts(name); n < 1 || n > readBack {
 			continue
 		}
-		elements, err := s.lib.GetSetElements(&nftables.Set{Table: inet, Name: name})
-		if err != nil {
+		var lines []string
+		err := s.dump(unix.NFT_MSG_GETSETELEM, appendText(inTable(), unix.NFTA_SET_ELEM_LIST_SET, name), func(a []byte) error {
+			for _, e := range attributes(at(a, unix.NFTA_SET_ELEM_LIST_ELEMENTS)) {
+				end := number(at(e, unix.NFTA_SET_ELEM_FLAGS))&unix.NFT_SET_ELEM_INTERVAL_END != 0
+				lines = append(lines, elementText(at(at(e, unix.NFTA_SET_ELEM_KEY), unix.NFTA_DATA_VALUE), end, at(at(e, unix.NFTA_SET_ELEM_DATA), unix.NFTA_DATA_VERDICT)))
+			}
+			return nil
+		})
+		if torn = torn || errors.Is(err, errTorn); err != nil && !errors.Is(err, errTorn) {
 			return fmt.Errorf("list elements of set %s: %w", name, err)
-		}
-		lines := make([]string, len(elements))
-		for i, e := range elements {
-			lines[i] = elementText(e.Key, e.IntervalEnd)
 		}
 		state.Hash = elementsHash(lines)
 		got.Sets[name] = state
@@ -82,11 +60,15 @@ func (s *set) shape() string {
 	return shapeText(s.kind.datatype.GetNFTMagic(), uint32(s.kind.bytes), s.flags(), s.size)
 }
 
-func elementText(value []byte, end bool) string {
+func elementText(value []byte, end bool, verdict []byte) string {
+	text := hex.EncodeToString(value)
 	if end {
-		return hex.EncodeToString(value) + " end"
+		text += " end"
 	}
-	return hex.EncodeToString(value)
+	if len(verdict) > 0 {
+		text += " " + hex.EncodeToString(verdict)
+	}
+	return text
 }
 
 // elementsHash does not depend on the order, as the kernel keeps none in a hash.
@@ -102,11 +84,8 @@ func (s *set) hash() string {
 		return ""
 	}
 	var lines []string
-	for e := range s.spans {
-		lines = append(lines, elementText(e.first[:s.kind.bytes], false))
-		if after, ok := next(e.last[:s.kind.bytes]); ok && s.kind.interval {
-			lines = append(lines, elementText(after, true))
-		}
+	for e := range s.elements {
+		lines = append(lines, elementText(e.key, e.end, e.verdict))
 	}
 	return elementsHash(lines)
 }

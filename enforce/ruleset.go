@@ -24,6 +24,8 @@ type chain struct {
 	at     policy.Direction
 	policy verdict // of a chain at a hook: what becomes of a packet that no rule decides
 	rules  []rule
+	// fixed says that the name is that of the contents, which never change.
+	fixed bool
 }
 
 // rule is a list of statements: each is done only if those before it hold.
@@ -33,9 +35,11 @@ type rule struct {
 }
 
 func (r rule) text() string {
-	words := make([]string, len(r.statements))
-	for i, s := range r.statements {
-		words[i] = s.text()
+	words := make([]string, 0, len(r.statements))
+	for _, s := range r.statements {
+		if word := s.text(); word != "" {
+			words = append(words, word)
+		}
 	}
 	line := strings.Join(words, " ")
 	if r.comment != "" {

@@ -4,9 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"iter"
 	"net/netip"
-	"slices"
 
 	"pfw/config/policy"
 )
@@ -18,9 +18,11 @@ type set struct {
 	kind *kind
 	// dynamic sets are empty at first and filled while the table is in force; their elements end by themselves.
 	dynamic bool
-	size    uint32 // of a dynamic set, in elements
+	size    uint32 // in elements at most, of what is a hash; 0: none
 	count   int    // of spans
 	spans   iter.Seq[span]
+	// to is where a map leads, span by span; nil of a set.
+	to []branch
 }
 
 // dynamicSize bounds each dynamic set. A fixed size is a faster kind of hash to the kernel.
@@ -60,48 +62,45 @@ func addressSet(a *policy.AddressSet, f policy.Family) set {
 	})
 }
 
-func portSet(p policy.PortSet) set {
-	ranges := p.Ranges()
-	return listed(&portKind, len(ranges), func(i int) span {
-		first, last := ranges[i].First, ranges[i].Last
-		return span{keyOf([]byte{byte(first >> 8), byte(first)}), keyOf([]byte{byte(last >> 8), byte(last)})}
-	})
-}
-
-func protocolSet(list []policy.Protocol) set {
-	return single(&protocolKind, list, func(p policy.Protocol) []byte { return []byte{byte(p)} })
-}
-
-func icmpSet(p policy.Protocol, types []uint8) set {
-	k := &icmpKind
-	if p == policy.ICMPv6 {
-		k = &icmpv6Kind
+// setOf makes a set of runs in ascending order.
+func (k *kind) setOf(runs []run) set {
+	s := listed(k, len(runs), func(i int) span { return k.span(runs[i]) })
+	if !k.interval && k.bytes > 2 {
+		// A hash of a fixed size is faster to ask and, as nothing in it moves while it grows, sure to be read back whole. Of
+		// shorter values the kernel makes an array.
+		s.size = uint32(len(runs))
 	}
-	return single(k, types, func(n uint8) []byte { return []byte{n} })
+	return s
 }
 
-func ownerSet(group bool, ids []uint32) set {
-	k := &userKind
-	if group {
-		k = &groupKind
+// mapOf makes a map of runs in ascending order.
+func mapOf(k *kind, runs []run, to []branch) set {
+	s := k.setOf(runs)
+	s.to = to
+	if !k.interval {
+		s.size = uint32(len(runs)) // a hash, also of short values
 	}
-	return single(k, ids, nativeBytes)
+	sum := sha256.New()
+	io.WriteString(sum, s.name)
+	for _, b := range to {
+		io.WriteString(sum, " "+b.statement().text())
+	}
+	s.name = hex.EncodeToString(sum.Sum(nil)[:10])
+	return s
+}
+
+func (k *kind) span(r run) span { return span{k.key(r.first), k.key(r.last)} }
+
+func (k *kind) key(v value) key {
+	if k.native && k.bytes == 4 {
+		return keyOf(nativeBytes(uint32(v.lo)))
+	}
+	return keyOf(v.bytes(k.bytes))
 }
 
 func windowSet(windows []window) set {
 	return listed(&timeKind, len(windows), func(i int) span {
 		return span{keyOf(windows[i].first.nanoseconds()), keyOf(windows[i].last.nanoseconds())}
-	})
-}
-
-// single makes a set of values that stand for themselves, in order and without duplicates.
-func single[T ~uint8 | ~uint32](k *kind, values []T, bytes func(T) []byte) set {
-	values = slices.Clone(values)
-	slices.Sort(values)
-	values = slices.Compact(values)
-	return listed(k, len(values), func(i int) span {
-		v := keyOf(bytes(values[i]))
-		return span{v, v}
 	})
 }
 

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/google/nftables"
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -30,6 +29,8 @@ type chainState struct {
 	Rules int    `json:"rules"`
 	// Hash is of the rules as the kernel writes them out, in order.
 	Hash string `json:"hash"`
+	// Holds is the hash of the rules as they were sent: the kernel writes them out otherwise.
+	Holds string `json:"holds,omitempty"`
 	// oldest is the lowest handle of its rules: handles rise and are never given twice.
 	oldest uint64
 	newest uint64
@@ -46,6 +47,8 @@ type setState struct {
 
 	// anonymous sets belong to one rule and go with it.
 	anonymous bool
+	// Leads says that it is a map.
+	Leads bool `json:"leads,omitempty"`
 }
 
 // readBack is up to how many elements of a set are read from the kernel. Reading an interval set takes the square of
@@ -55,16 +58,22 @@ const readBack = 4096
 // errTorn says that the ruleset changed while it was read.
 var errTorn = errors.New("the ruleset changed while it was read")
 
-// read takes a snapshot; nil where there is no table. counts tells how many elements a set has at most, 0 for one that is
-// not to be read.
-func (s *socket) read(ctx context.Context, counts func(set string) int) (*snapshot, error) {
+// unread says what need not be read: chains and sets that are known to be as they were.
+type unread struct {
+	chain func(name string) bool
+	// counts tells how many elements a set has at most, 0 for one that is not to be read.
+	counts func(set string) int
+}
+
+// read takes a snapshot; nil where there is no table.
+func (s *socket) read(ctx context.Context, but unread) (*snapshot, error) {
 	const tries = 10
 	var last *snapshot
 	for range tries {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		got, err := s.readOnce(counts)
+		got, err := s.readOnce(but)
 		if !errors.Is(err, errTorn) {
 			return got, err
 		}
@@ -91,7 +100,7 @@ func (a *snapshot) same(b *snapshot) bool {
 }
 
 // readOnce gives what it read with errTorn, too.
-func (s *socket) readOnce(counts func(set string) int) (*snapshot, error) {
+func (s *socket) readOnce(but unread) (*snapshot, error) {
 	before, err := s.generation()
 	if err != nil {
 		return nil, err
@@ -104,8 +113,10 @@ func (s *socket) readOnce(counts func(set string) int) (*snapshot, error) {
 	got.asleep = table.Flags&nftables.TableFlagDormant != 0
 	torn := false
 	for _, part := range []func(*snapshot) error{
-		s.readChains, s.readRules, s.readCounters,
-		func(got *snapshot) error { return s.readSets(got, counts) },
+		s.readChains,
+		func(got *snapshot) error { return s.readRules(got, but.chain) },
+		s.readCounters,
+		func(got *snapshot) error { return s.readSets(got, but.counts) },
 	} {
 		err := part(got)
 		if torn = torn || errors.Is(err, errTorn); err != nil && !errors.Is(err, errTorn) {
@@ -131,30 +142,4 @@ func (s *socket) table() (*nftables.Table, error) {
 		return nil, fmt.Errorf("look for table %s: %w", tableName, err)
 	}
 	return t, nil
-}
-
-// dump reads all objects of a kind and gives their attributes; of says of what, such as the table. The error is errTorn at
-// the end where the ruleset changed meanwhile.
-func (s *socket) dump(kind int, of []byte, each func(attributes []byte) error) error {
-	replies, err := s.nl.Execute(netlink.Message{
-		Header: netlink.Header{Type: netlink.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8 | kind), Flags: netlink.Request | netlink.Dump},
-		Data:   append([]byte{unix.NFPROTO_INET, unix.NFNETLINK_V0, 0, 0}, of...),
-	})
-	if err != nil {
-		return err
-	}
-	torn := false
-	for _, m := range replies {
-		torn = torn || m.Header.Flags&netlink.DumpInterrupted != 0
-		if len(m.Data) < 4 {
-			return errors.New("the kernel sent a short message")
-		}
-		if err := each(m.Data[4:]); err != nil {
-			return err
-		}
-	}
-	if torn {
-		return errTorn
-	}
-	return nil
 }

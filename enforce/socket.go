@@ -17,6 +17,8 @@ type socket struct {
 	nl  *netlink.Conn  // the same connection
 	// room is how many bytes one batch may have.
 	room int
+	// buffer is for what is read in pieces.
+	buffer []byte
 }
 
 // Buffers for the largest batches. The kernel takes a batch in one piece, and answers with a message for each error.
@@ -62,7 +64,7 @@ var errUnknownOutcome = errors.New("the kernel's answer was lost")
 
 // commit sends the batch as one transaction. On an error nothing has changed, unless it is errUnknownOutcome.
 func (s *socket) commit(ctx context.Context, b *batch) error {
-	if err := errors.Join(ctx.Err(), b.err); err != nil {
+	if err := ctx.Err(); err != nil {
 		return err
 	}
 	edge := func(kind netlink.HeaderType) netlink.Message {

@@ -38,6 +38,14 @@ func (s familyIs) exprs() []expr.Any {
 	return []expr.Any{&expr.Meta{Key: expr.MetaKeyNFPROTO, Register: register}, equals(value)}
 }
 
+// impliedFamily is familyIs where the packets are known to be of the family. It stands before what reads an address, as nft
+// has it there by itself without a word: without it, nft does not know what is read, and lists a place in the packet.
+type impliedFamily struct{ family policy.Family }
+
+func (s impliedFamily) text() string { return "" }
+
+func (s impliedFamily) exprs() []expr.Any { return familyIs(s).exprs() }
+
 // protocolIs guards what only one protocol's header has. In IPv6 it is the protocol behind the extension headers.
 type protocolIs struct{ protocol policy.Protocol }
 
@@ -56,14 +64,12 @@ func (s protocolIs) exprs() []expr.Any {
 	return []expr.Any{&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: register}, equals(byte(s.protocol))}
 }
 
-// protocolIn asks for one of several protocols.
-type protocolIn struct{ set string }
+// impliedProtocol is the like of protocolIs.
+type impliedProtocol struct{ protocol policy.Protocol }
 
-func (s protocolIn) text() string { return "meta l4proto @" + s.set }
+func (s impliedProtocol) text() string { return "" }
 
-func (s protocolIn) exprs() []expr.Any {
-	return []expr.Any{&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: register}, inSet(s.set, false)}
-}
+func (s impliedProtocol) exprs() []expr.Any { return protocolIs(s).exprs() }
 
 // hookSide says which interface is meant. The zero value is invalid.
 type hookSide uint8
@@ -77,6 +83,7 @@ const (
 // interfaceIs compares an interface's name, or its beginning.
 type interfaceIs struct {
 	side  hookSide
+	not   bool
 	iface policy.Interface
 }
 
@@ -85,17 +92,17 @@ func (s interfaceIs) text() string {
 	if s.side == leaving {
 		word = "oifname"
 	}
-	name, prefix := s.compared()
+	name, prefix := comparedName(s.iface)
 	if prefix {
 		name += "*"
 	}
-	return fmt.Sprintf("%s \"%s\"", word, name)
+	return fmt.Sprintf("%s %s\"%s\"", word, negation(s.not), name)
 }
 
-// compared gives what is compared. The beginning of a name that is as long as any name can be is the name, and to nft a
+// comparedName gives what is compared. The beginning of a name that is as long as any name can be is the name, and to nft a
 // string with a '*' after it would be too long.
-func (s interfaceIs) compared() (name string, prefix bool) {
-	name, prefix = s.iface.Name()
+func comparedName(i policy.Interface) (name string, prefix bool) {
+	name, prefix = i.Name()
 	return name, prefix && len(name) < unix.IFNAMSIZ-1
 }
 
@@ -104,13 +111,17 @@ func (s interfaceIs) exprs() []expr.Any {
 	if s.side == leaving {
 		key = expr.MetaKeyOIFNAME
 	}
-	name, prefix := s.compared()
+	name, prefix := comparedName(s.iface)
 	data := []byte(name)
 	if !prefix {
 		// A whole name is compared in all of its 16 bytes, a beginning in its own length.
 		data = append(data, make([]byte, unix.IFNAMSIZ-len(name))...)
 	}
-	return []expr.Any{&expr.Meta{Key: key, Register: register}, equals(data...)}
+	compare := equals(data...)
+	if s.not {
+		compare = differs(data...)
+	}
+	return []expr.Any{&expr.Meta{Key: key, Register: register}, compare}
 }
 
 // ownerIs compares the user or the group of the socket that sends.
@@ -125,16 +136,6 @@ func (s ownerIs) exprs() []expr.Any {
 	// Accounts are numbers in the machine's own byte order.
 	return []expr.Any{ownerLoad(s.group), equals(binaryutil.NativeEndian.PutUint32(s.id)...)}
 }
-
-// ownerIn asks for one of several users or groups.
-type ownerIn struct {
-	group bool
-	set   string
-}
-
-func (s ownerIn) text() string { return ownerWord(s.group) + " @" + s.set }
-
-func (s ownerIn) exprs() []expr.Any { return []expr.Any{ownerLoad(s.group), inSet(s.set, false)} }
 
 func ownerWord(group bool) string {
 	if group {

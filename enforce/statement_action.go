@@ -48,6 +48,22 @@ func (s goTo) exprs() []expr.Any {
 	return []expr.Any{&expr.Verdict{Kind: expr.VerdictGoto, Chain: s.chain}}
 }
 
+// jumpTo hands the packet to another chain, and goes on with it where that decides nothing.
+type jumpTo struct{ chain string }
+
+func (s jumpTo) text() string { return "jump " + s.chain }
+
+func (s jumpTo) exprs() []expr.Any {
+	return []expr.Any{&expr.Verdict{Kind: expr.VerdictJump, Chain: s.chain}}
+}
+
+// giveBack ends a chain that was jumped to: it decides nothing.
+type giveBack struct{}
+
+func (giveBack) text() string { return "return" }
+
+func (giveBack) exprs() []expr.Any { return []expr.Any{&expr.Verdict{Kind: expr.VerdictReturn}} }
+
 // count adds the packet to a named counter, which lives on when rules are swapped.
 type count struct{ counter string }
 

@@ -18,31 +18,21 @@ const (
 	destination
 )
 
-// addressIn compares an address with a range, or where set is not "" with a set. The family must have been asked for.
+// addressIn compares an address with a range. The family must have been asked for.
 type addressIn struct {
 	family policy.Family
 	end    end
 	not    bool
 	one    policy.AddressRange
-	set    string
 }
 
 func (s addressIn) text() string {
-	return fmt.Sprintf("%s %s%s", addressWord(s.family, s.end), negation(s.not), s.value())
-}
-
-func (s addressIn) value() string {
-	if s.set != "" {
-		return "@" + s.set
-	}
-	return rangeText(s.one)
+	return fmt.Sprintf("%s %s%s", addressWord(s.family, s.end), negation(s.not), rangeText(s.one))
 }
 
 func (s addressIn) exprs() []expr.Any {
 	load := addressLoad(s.family, s.end)
 	switch {
-	case s.set != "":
-		return []expr.Any{load, inSet(s.set, s.not)}
 	case s.one.First == s.one.Last && s.not:
 		return []expr.Any{load, differs(s.one.First.AsSlice()...)}
 	case s.one.First == s.one.Last:
@@ -55,11 +45,14 @@ func (s addressIn) exprs() []expr.Any {
 }
 
 func addressWord(f policy.Family, e end) string {
-	words := map[policy.Family]string{policy.IPv4: "ip ", policy.IPv6: "ip6 "}
-	if e == source {
-		return words[f] + "saddr"
+	word := "ip "
+	if f == policy.IPv6 {
+		word = "ip6 "
 	}
-	return words[f] + "daddr"
+	if e == source {
+		return word + "saddr"
+	}
+	return word + "daddr"
 }
 
 // addressLoad reads an address: RFC 791 section 3.1, RFC 8200 section 3.

@@ -2,43 +2,34 @@ package enforce
 
 import (
 	"encoding/binary"
-	"fmt"
 
 	"github.com/google/nftables/expr"
 
 	"pfw/config/policy"
 )
 
-// portIn compares a port with a range, or where set is not "" with a set. A protocol with ports must have been asked for.
+// portIn compares a port with a range. A protocol with ports must have been asked for.
 type portIn struct {
 	protocol policy.Protocol // 0: one of several
 	end      end
 	one      policy.PortRange
-	set      string
 }
 
 func (s portIn) text() string {
-	header, word := "th", "dport"
-	if s.protocol != 0 {
-		header = s.protocol.String()
-	}
+	return s.question().word() + " " + s.one.String()
+}
+
+func (s portIn) question() question {
 	if s.end == source {
-		word = "sport"
+		return question{dimension: bySourcePort, protocol: s.protocol}
 	}
-	value := s.one.String()
-	if s.set != "" {
-		value = "@" + s.set
-	}
-	return fmt.Sprintf("%s %s %s", header, word, value)
+	return question{dimension: byPort, protocol: s.protocol}
 }
 
 func (s portIn) exprs() []expr.Any {
 	load := portLoad(s.end, register)
 	first, last := binary.BigEndian.AppendUint16(nil, s.one.First), binary.BigEndian.AppendUint16(nil, s.one.Last)
-	switch {
-	case s.set != "":
-		return []expr.Any{load, inSet(s.set, false)}
-	case s.one.First == s.one.Last:
+	if s.one.First == s.one.Last {
 		return []expr.Any{load, equals(first...)}
 	}
 	return append([]expr.Any{load}, between(first, last, false)...)
@@ -53,29 +44,19 @@ func portLoad(e end, into uint32) *expr.Payload {
 	return p
 }
 
-// icmpTypeIn compares the type with one, or where set is not "" with a set. The family and its ICMP must have been asked
-// for.
-type icmpTypeIn struct {
+// icmpTypeIs compares the type. The family and its ICMP must have been asked for.
+type icmpTypeIs struct {
 	protocol policy.Protocol
 	one      uint8
-	set      string
 }
 
-func (s icmpTypeIn) text() string {
-	value := policy.ICMPTypeName(s.protocol, s.one)
-	if s.set != "" {
-		value = "@" + s.set
-	}
-	return fmt.Sprintf("%s type %s", s.protocol, value)
+func (s icmpTypeIs) text() string {
+	return s.question().word() + " " + policy.ICMPTypeName(s.protocol, s.one)
 }
 
-func (s icmpTypeIn) exprs() []expr.Any {
-	load := &expr.Payload{DestRegister: register, Base: expr.PayloadBaseTransportHeader, Len: 1}
-	if s.set != "" {
-		return []expr.Any{load, inSet(s.set, false)}
-	}
-	return []expr.Any{load, equals(s.one)}
-}
+func (s icmpTypeIs) question() question { return question{dimension: byType, protocol: s.protocol} }
+
+func (s icmpTypeIs) exprs() []expr.Any { return []expr.Any{s.question().load(), equals(s.one)} }
 
 // opensTCP tells TCP that opens a connection, which has SYN and none of the others, from TCP that does not. TCP must have
 // been asked for.

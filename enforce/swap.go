@@ -11,97 +11,60 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// swap replaces the rules in one transaction and reads back what came of it. names gives the sets by their contents.
-func (t *Table) swap(ctx context.Context, r Ruleset, names map[string]string) error {
+// changes tells whether there is anything to do.
+func (p *plan) changes(swap *batch) bool {
+	if len(swap.messages) > 0 || len(p.fresh) > 0 {
+		return true
+	}
+	for _, name := range p.ruleset.counters {
+		if _, there := p.table.last.counters[name]; !there {
+			return true
+		}
+	}
+	for _, c := range p.chains {
+		if c.staged() {
+			return true
+		}
+	}
+	return false
+}
+
+// swap changes the rules that packets meet in one transaction, and reads back what came of all of the plan.
+func (t *Table) swap(ctx context.Context, p *plan, b *batch) error {
 	before := t.last
-	b := t.swapBatch(r, names)
-	failed := t.change(ctx, b)
+	var failed error
+	if len(b.messages) > 0 {
+		failed = t.change(ctx, b)
+	}
 	// The answer alone proves nothing, and after some errors the ruleset is in force all the same.
-	got, err := t.look(context.WithoutCancel(ctx))
+	changed := map[string]bool{}
+	for name, c := range p.chains {
+		changed[name] = c.swapped() || before.Chains[name].Base != c.base()
+	}
+	got, err := t.look(context.WithoutCancel(ctx), changed)
 	if err != nil {
 		return errors.Join(failed, err)
 	}
 	if failed != nil && !errors.Is(failed, errUnknownOutcome) {
 		return failed
 	}
-	if wrong := r.missing(got, before, names); len(wrong) > 0 {
+	if wrong := p.missing(got, before); len(wrong) > 0 {
 		return errors.Join(failed, fmt.Errorf("the kernel does not have what it was given: %s", strings.Join(wrong, "; ")))
 	}
-	for contents, name := range names {
+	t.held = p.names
+	maps.DeleteFunc(t.counts, func(name string, _ int) bool { _, there := got.Sets[name]; return !there })
+	for contents, name := range p.names {
 		state := got.Sets[name]
 		state.Holds, state.Count = contents, t.counts[name]
 		got.Sets[name] = state
 	}
+	for name, c := range p.chains {
+		state := got.Chains[name]
+		state.Holds = c.hash
+		got.Chains[name] = state
+		t.kept[name] = c.hash
+	}
 	return nil
-}
-
-func (t *Table) swapBatch(r Ruleset, names map[string]string) *batch {
-	var b batch
-	// With its flags again: somebody may have put the table to sleep.
-	b.addTable(t.flags())
-	b.flushRules()
-	wanted := map[string]*chain{}
-	for i := range r.chains {
-		wanted[r.chains[i].name] = &r.chains[i]
-	}
-	stay := map[string]bool{}
-	for _, name := range slices.Sorted(maps.Keys(t.last.Chains)) {
-		c := wanted[name]
-		if stay[name] = c != nil && sameHook(c.base(), t.last.Chains[name].Base); !stay[name] {
-			b.deleteChain(name)
-		}
-	}
-	t.swapSets(&b, r, names)
-	for _, o := range t.last.strangers {
-		b.deleteObject(o)
-	}
-	for _, name := range r.counters {
-		if _, there := t.last.counters[name]; !there {
-			b.addCounter(name)
-		}
-	}
-	for i := range r.chains {
-		if c := &r.chains[i]; !stay[c.name] {
-			b.addChain(c, accept)
-		}
-	}
-	for i := range r.chains {
-		b.addRules(&r.chains[i], func(set string) string {
-			if name, ok := names[set]; ok {
-				return name
-			}
-			return set
-		})
-	}
-	for i := range r.chains {
-		if c := &r.chains[i]; c.at != 0 {
-			b.addChain(c, c.policy)
-		}
-	}
-	return &b
-}
-
-// swapSets deletes the sets that are asked for no more, and adds dynamic ones that are missing or of another shape.
-func (t *Table) swapSets(b *batch, r Ruleset, names map[string]string) {
-	stay := map[string]bool{}
-	for _, name := range names {
-		stay[name] = true
-	}
-	for i := range r.sets {
-		if s := &r.sets[i]; s.dynamic {
-			stay[s.name] = s.stays(t.last)
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(t.last.Sets)) {
-		if !stay[name] && !t.last.Sets[name].anonymous {
-			b.deleteSet(name)
-		}
-	}
-	for i := range r.sets {
-		if s := &r.sets[i]; s.dynamic && !stay[s.name] {
-			b.addSet(s, s.name)
-		}
-	}
 }
 
 // stays tells whether a dynamic set goes on as it is in the kernel, with what it holds.
@@ -113,8 +76,9 @@ func (r *Ruleset) empties(before *snapshot) bool {
 }
 
 // missing tells in what the kernel has not what it was given.
-func (r *Ruleset) missing(got, before *snapshot, names map[string]string) []string {
+func (p *plan) missing(got, before *snapshot) []string {
 	var out []string
+	r := p.ruleset
 	say := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
 	newest := uint64(0)
 	for _, c := range before.Chains {
@@ -133,16 +97,17 @@ func (r *Ruleset) missing(got, before *snapshot, names map[string]string) []stri
 			say("chain %s has %d rules of %d", c.name, state.Rules, len(c.rules))
 		case state.Base != c.base():
 			say("chain %s is %s and not %s", c.name, state.Base, c.base())
+		case p.chains[c.name].kept:
+			if state.Hash != before.Chains[c.name].Hash {
+				say("chain %s has other rules than before", c.name)
+			}
 		case state.Rules > 0 && state.oldest <= newest:
 			say("chain %s still has the rules of before", c.name)
 		}
 	}
 	for i := range r.sets {
 		s := &r.sets[i]
-		name := s.name
-		if other, ok := names[name]; ok {
-			name = other
-		}
+		name := p.kernelName(s.name)
 		state, there := got.Sets[name]
 		switch {
 		case !there:

@@ -41,6 +41,8 @@ type Table struct {
 	moved bool
 	// held maps contents to the set that holds them in the kernel, for sets that are as they were loaded.
 	held map[string]string
+	// kept maps chains to the hash of their rules, for chains that are as they were made.
+	kept map[string]string
 	// logged is the ruleset's.
 	logged map[string]bool
 	// counts is how many elements each set holds, for reading back.
@@ -71,7 +73,7 @@ func Open(o TableOptions) (*Table, error) {
 // forget drops what is known of the table.
 func (t *Table) forget() {
 	t.ready, t.owned, t.last, t.left = false, false, nil, nil
-	t.held, t.counts, t.logged = map[string]string{}, map[string]int{}, map[string]bool{}
+	t.held, t.kept, t.counts, t.logged = map[string]string{}, map[string]string{}, map[string]int{}, map[string]bool{}
 }
 
 // Owned tells whether the kernel keeps others off the table.

@@ -37,12 +37,10 @@ func (t *Table) Takeover(ctx context.Context) (found bool, tampered []string, er
 			t.counts[name] = s.Count
 		}
 	}
-	got, err := t.look(ctx)
+	got, err := t.look(ctx, nil)
 	if err != nil {
 		return true, nil, err
 	}
-	// Adopting woke it.
-	got.asleep = table.Flags&nftables.TableFlagDormant != 0
 	if was == nil {
 		return true, []string{"there is no record of what was left in force"}, nil
 	}
@@ -63,7 +61,19 @@ func (t *Table) Takeover(ctx context.Context) (found bool, tampered []string, er
 		is.Holds, is.Count = s.Holds, s.Count
 		got.Sets[name] = is
 	}
-	return true, differences(t.left, got), nil
+	for name, c := range was.Chains {
+		is, there := got.Chains[name]
+		if c.Holds == "" || !there || is.Base != c.Base || is.Hash != c.Hash {
+			continue
+		}
+		t.kept[name] = c.Holds
+		is.Holds = c.Holds
+		got.Chains[name] = is
+	}
+	// Adopting woke it.
+	asleep := *got
+	asleep.asleep = table.Flags&nftables.TableFlagDormant != 0
+	return true, differences(t.left, &asleep), nil
 }
 
 // Verify tells in words what differs from what was put in force, nothing where all is as it was. What was changed is not
@@ -78,7 +88,7 @@ func (t *Table) verify(ctx context.Context) ([]string, error) {
 	if t.left == nil {
 		return nil, nil
 	}
-	got, err := t.socket.read(ctx, func(set string) int { return t.counts[set] })
+	got, err := t.socket.read(ctx, t.everything())
 	if err != nil {
 		return nil, err
 	}
@@ -95,8 +105,22 @@ func (t *Table) verify(ctx context.Context) ([]string, error) {
 		is.Holds, is.Count = contents, t.counts[name]
 		got.Sets[name] = is
 	}
+	for name, hash := range t.kept {
+		was, is := t.left.Chains[name], got.Chains[name]
+		if is.Base != was.Base || is.Hash != was.Hash {
+			delete(t.kept, name)
+			continue
+		}
+		is.Holds = hash
+		got.Chains[name] = is
+	}
 	t.last, t.moved = got, false
 	return differences(t.left, got), nil
+}
+
+// everything is what is read where nothing is trusted.
+func (t *Table) everything() unread {
+	return unread{func(string) bool { return false }, func(set string) int { return t.counts[set] }}
 }
 
 // differences tells in what the table is not what was left.
@@ -130,16 +154,16 @@ func differences(was, is *snapshot) []string {
 		_, there := is.Sets[name]
 		switch {
 		case !there:
-			say("set %s: is gone", name)
+			say("%s %s: is gone", a.noun(), name)
 		case a.Shape != b.Shape:
-			say("set %s: %s where %s was left", name, b.Shape, a.Shape)
+			say("%s %s: %s where %s was left", a.noun(), name, b.Shape, a.Shape)
 		case a.Hash != b.Hash:
-			say("set %s: other elements than those that were left", name)
+			say("%s %s: other elements than those that were left", a.noun(), name)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(is.Sets)) {
 		if _, there := was.Sets[name]; !there {
-			say("set %s: was added", name)
+			say("%s %s: was added", is.Sets[name].noun(), name)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(was.counters)) {
@@ -151,6 +175,13 @@ func differences(was, is *snapshot) []string {
 		say("object %s: was added", o.name)
 	}
 	return out
+}
+
+func (s setState) noun() string {
+	if s.Leads {
+		return "map"
+	}
+	return "set"
 }
 
 func orNone(base string) string {
@@ -169,7 +200,15 @@ func (t *Table) seize(ctx context.Context) error {
 	b.addTable(flagOwner | flagPersist)
 	for _, c := range shut() {
 		b.addChain(&c, accept)
-		b.addRules(&c, func(set string) string { return set })
+		var rules [][]byte
+		for _, r := range c.rules {
+			data, err := marshalRule(r, func(set string) string { return set })
+			if err != nil {
+				return err
+			}
+			rules = append(rules, data)
+		}
+		b.addRules(c.name, rules)
 		b.addChain(&c, c.policy)
 	}
 	return t.socket.commit(ctx, &b)

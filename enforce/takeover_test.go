@@ -112,7 +112,7 @@ func TestTakeoverFindsWhatWasChanged(t *testing.T) {
 		{"a chain more", "add chain inet pfw mine { type filter hook input priority -300; policy accept; }", []string{"chain mine: was added"}},
 		{"a set more", "add set inet pfw mine { type ether_addr; }", []string{"set mine: was added"}},
 		{"a map with a rule", "add map inet pfw m { type ipv4_addr : verdict; }\ninsert rule inet pfw input ip saddr vmap @m\ninsert rule inet pfw input tcp dport vmap { 22: accept }",
-			[]string{"chain input: 21 rules where 19 were left", "set __map0: was added", "set m: was added"}},
+			[]string{"chain input: 21 rules where 19 were left", "map __map0: was added", "map m: was added"}},
 		{"a chain less", "flush chain inet pfw input\nflush chain inet pfw in/web\ndelete chain inet pfw in/web",
 			[]string{"chain in/web: is gone", "chain input: 0 rules where 19 were left"}},
 		{"asleep", sleep, []string{"table inet pfw: is asleep (flags dormant)"}},

@@ -1,0 +1,213 @@
+package enforce
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// plan is how the table becomes what a ruleset wants. What nobody refers to yet is put there first: new sets, maps, counters
+// and chains. The kernel switches rules to a set sooner than it can look things up in it, so no rule that packets meet may
+// refer to a set or a map of the same transaction. Then one transaction changes the rules that packets meet, and takes away
+// what is not wanted any more. What is there already, and as it was left, is not touched.
+type plan struct {
+	ruleset *Ruleset
+	table   *Table
+	// names maps the contents of sets to their names in the kernel; fresh are those that are to be loaded.
+	names map[string]string
+	fresh map[string]bool
+	// chains are the ruleset's by name.
+	chains map[string]*plannedChain
+}
+
+type plannedChain struct {
+	*chain
+	rules [][]byte
+	// hash is of the rules as they are sent.
+	hash string
+	// there says that a chain of the name and at the same hook is in the kernel, kept that it has these rules.
+	there, kept bool
+}
+
+// plan compares the ruleset with the table as it was read last.
+func (t *Table) plan(r *Ruleset) (*plan, error) {
+	p := &plan{ruleset: r, table: t, names: map[string]string{}, fresh: map[string]bool{}, chains: make(map[string]*plannedChain, len(r.chains))}
+	for i := range r.sets {
+		s := &r.sets[i]
+		switch name, held := t.held[s.name]; {
+		case s.dynamic:
+		case held:
+			p.names[s.name] = name
+		default:
+			p.names[s.name] = t.freshName(s.name)
+			p.fresh[s.name] = true
+		}
+	}
+	stay := !r.empties(t.last)
+	for i := range r.chains {
+		c := &plannedChain{chain: &r.chains[i]}
+		sum := sha256.New()
+		for _, line := range c.chain.rules {
+			data, err := marshalRule(line, p.kernelName)
+			if err != nil {
+				return nil, err
+			}
+			sum.Write(data)
+			c.rules = append(c.rules, data)
+		}
+		c.hash = hex.EncodeToString(sum.Sum(nil))
+		was, there := t.last.Chains[c.name]
+		c.there = there && sameHook(c.base(), was.Base)
+		// A set that is filled meanwhile is named by no contents: where it is made anew, so are the rules that ask it.
+		c.kept = c.there && t.kept[c.name] == c.hash && (stay || c.at == 0)
+		p.chains[c.name] = c
+	}
+	return p, nil
+}
+
+// kernelName gives the name that a set bears in the kernel.
+func (p *plan) kernelName(set string) string {
+	if name, ok := p.names[set]; ok {
+		return name
+	}
+	return set
+}
+
+// ordered gives the chains as the ruleset has them.
+func (p *plan) ordered(want func(*plannedChain) bool) []*plannedChain {
+	var out []*plannedChain
+	for i := range p.ruleset.chains {
+		if c := p.chains[p.ruleset.chains[i].name]; want(c) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// staged tells whether a chain is put there before the rules that lead to it.
+func (c *plannedChain) staged() bool { return c.at == 0 && !c.there }
+
+// swapped tells whether a chain's rules are changed at once with all others that are.
+func (c *plannedChain) swapped() bool { return !c.staged() && !c.kept }
+
+// swap writes the transaction that changes what packets meet; it is empty where nothing is to be changed.
+func (p *plan) swap() *batch {
+	t, b := p.table, &batch{}
+	gone := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(t.last.Chains)) {
+		if c := p.chains[name]; c == nil || !c.there {
+			gone[name] = true
+			b.flushChain(name)
+		}
+	}
+	for _, c := range p.ordered(func(c *plannedChain) bool { return c.there && c.swapped() }) {
+		b.flushChain(c.name)
+	}
+	p.swapSets(b)
+	for _, name := range slices.Sorted(maps.Keys(gone)) {
+		b.deleteChain(name)
+	}
+	for _, o := range t.last.strangers {
+		b.deleteObject(o)
+	}
+	for _, c := range p.ordered(func(c *plannedChain) bool { return c.swapped() && !c.there }) {
+		b.addChain(c.chain, accept)
+	}
+	for _, c := range p.ordered((*plannedChain).swapped) {
+		b.addRules(c.name, c.rules)
+	}
+	for _, c := range p.ordered(func(c *plannedChain) bool { return c.at != 0 }) {
+		if t.last.Chains[c.name].Base != c.base() {
+			b.addChain(c.chain, c.policy)
+		}
+	}
+	if len(b.messages) == 0 && !t.last.asleep {
+		return b
+	}
+	// With its flags again: somebody may have put the table to sleep.
+	whole := &batch{}
+	whole.addTable(t.flags())
+	whole.messages, whole.what = append(whole.messages, b.messages...), append(whole.what, b.what...)
+	whole.bytes += b.bytes
+	return whole
+}
+
+// swapSets deletes the sets that are asked for no more, and adds dynamic ones that are missing or of another shape.
+func (p *plan) swapSets(b *batch) {
+	t, stay := p.table, map[string]bool{}
+	for _, name := range p.names {
+		stay[name] = true
+	}
+	for i := range p.ruleset.sets {
+		if s := &p.ruleset.sets[i]; s.dynamic {
+			stay[s.name] = s.stays(t.last)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.last.Sets)) {
+		if !stay[name] && !t.last.Sets[name].anonymous {
+			b.discardSet(name, t.last.Sets[name])
+		}
+	}
+	for i := range p.ruleset.sets {
+		if s := &p.ruleset.sets[i]; s.dynamic && !stay[s.name] {
+			b.addSet(s, s.name)
+		}
+	}
+}
+
+// stage puts there what nobody refers to yet: in pieces, so that a big list does not take as much memory again.
+func (p *plan) stage(commit func(*batch) error) error {
+	t, b := p.table, &batch{}
+	cut := func(more int) error {
+		if b.bytes+more <= t.socket.roomFor() {
+			return nil
+		}
+		full := *b
+		*b = batch{}
+		return commit(&full)
+	}
+	for _, name := range p.ruleset.counters {
+		if _, there := t.last.counters[name]; !there {
+			b.addCounter(name)
+		}
+	}
+	staged := p.ordered((*plannedChain).staged)
+	for _, c := range staged {
+		b.addChain(c.chain, accept)
+		if err := cut(0); err != nil {
+			return err
+		}
+	}
+	for i := range p.ruleset.sets {
+		s := &p.ruleset.sets[i]
+		if !p.fresh[s.name] {
+			continue
+		}
+		name := p.names[s.name]
+		t.counts[name] = s.count
+		b.addSet(s, name)
+		e := b.elementsOf("add", unix.NFT_MSG_NEWSETELEM, name)
+		for x := range s.elements {
+			e.add(x)
+			if len(e.list) == 0 {
+				if err := cut(maxElementBytes); err != nil {
+					return err
+				}
+			}
+		}
+		e.flush()
+	}
+	for _, c := range staged {
+		b.addRules(c.name, c.rules)
+		if err := cut(0); err != nil {
+			return err
+		}
+	}
+	if len(b.messages) == 0 {
+		return nil
+	}
+	return commit(b)
+}
