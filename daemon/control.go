@@ -81,5 +81,6 @@ func (d *Daemon) Check(ctx context.Context, text string) (api.Check, error) {
 // Show gives the ruleset in force.
 func (d *Daemon) Show(context.Context) (api.Show, error) {
 	f := d.force.Load()
-	return api.NewShow(f.policy, f.lists, f.ruleset.String()), nil
+	shape := f.ruleset.Shape()
+	return api.NewShow(f.policy, f.lists, f.ruleset.String(), shape.Most, shape.None), nil
 }

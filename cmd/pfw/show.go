@@ -50,6 +50,7 @@ func (a *app) ruleset(ctx context.Context, file string) (api.Show, error) {
 	if err != nil {
 		return api.Show{}, err
 	}
-	script := enforce.Compile(c.Policy, enforce.Options{Now: time.Now()}).String()
-	return api.NewShow(c.Policy, c.Lists, script), nil
+	r := enforce.Compile(c.Policy, enforce.Options{Now: time.Now()})
+	shape := r.Shape()
+	return api.NewShow(c.Policy, c.Lists, r.String(), shape.Most, shape.None), nil
 }

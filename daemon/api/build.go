@@ -52,7 +52,8 @@ func NewDefault(d policy.Defaults) Default {
 	return Default{Inbound: d.Inbound.String(), Outbound: d.Outbound.String(), Forward: d.Forward.String()}
 }
 
-// NewShow tells of a policy in force what it is made of; script is the ruleset that it was compiled to.
-func NewShow(p *policy.Policy, lists []config.List, script string) Show {
-	return Show{Shape: shape(p, lists, script), NFT: script}
+// NewShow tells of a policy in force what it is made of; script is the ruleset that it was compiled to, in which a packet
+// takes so many lookups at most and, where no rule asks about it, none.
+func NewShow(p *policy.Policy, lists []config.List, script string, most, none int) Show {
+	return Show{Shape: shape(p, lists, script, most, none), NFT: script}
 }

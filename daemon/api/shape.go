@@ -9,7 +9,7 @@ import (
 )
 
 // shape says what a policy and its ruleset are made of, one fact a line.
-func shape(p *policy.Policy, lists []config.List, script string) string {
+func shape(p *policy.Policy, lists []config.List, script string, most, none int) string {
 	var b strings.Builder
 	ways, disabled := map[string]int{}, 0
 	for _, r := range p.Rules() {
@@ -40,6 +40,7 @@ func shape(p *policy.Policy, lists []config.List, script string) string {
 	}
 	// What stands one tab deep in the script is the table's own.
 	count := func(what string) int { return strings.Count(script, "\n\t"+what+" ") }
-	fmt.Fprintf(&b, "ruleset   %d chains, %d sets, %d counters\n", count("chain"), count("set")+count("map"), count("counter"))
+	fmt.Fprintf(&b, "ruleset   %d chains, %d sets, %d counters\n", count("chain"), count("set"), count("counter"))
+	fmt.Fprintf(&b, "paths     %d maps; %d lookups where no rule matches, %d at most\n", count("map"), none, most)
 	return b.String()
 }
