@@ -13,6 +13,10 @@ type author struct {
 	r    *rand.Rand
 	wide bool // users other than root exist
 	now  time.Time
+	// narrow rules ask for little each, so that in a long file the late ones decide, too.
+	narrow bool
+	// kind says of a narrow rule whether it asks for ports, addresses or both.
+	kind int
 }
 
 // document is a rule file in parts, so that some can be left out.
@@ -40,7 +44,12 @@ func (a *author) document() document {
 	all := func() bool { return !one(a.r, 4) }
 	d.head += fmt.Sprintf("[log]\nunmatched = %v\nallowed = %v\nmax_rate = \"unlimited\"\njournal = false\n\n", all(), all())
 	d.head += a.lists()
-	for i := range 1 + a.r.IntN(16) {
+	n := 1 + a.r.IntN(16)
+	// One in four is long enough to be compiled into maps.
+	if a.narrow = one(a.r, 4); a.narrow {
+		n = 30 + a.r.IntN(220)
+	}
+	for i := range n {
 		name := fmt.Sprintf("r%d", i)
 		d.rules = append(d.rules, rule{name, a.rule(name, forward != "ignore")})
 	}
@@ -90,16 +99,21 @@ func (a *author) rule(name string, forward bool) string {
 		direction = "forward"
 	}
 	set("direction", fmt.Sprintf("%q", direction))
+	a.kind = a.r.IntN(3)
 	a.traffic(set)
+	remotes, locals := remoteTexts, localTexts
+	if a.narrow {
+		remotes, locals = narrowTexts, narrowLocalTexts
+	}
 	switch direction {
 	case "forward":
-		a.maybe(3, func() { set("from", a.ends(remoteTexts)) })
-		a.maybe(3, func() { set("to", a.ends(remoteTexts)) })
+		a.maybe(a.seldom(3), func() { set("from", a.ends(remotes)) })
+		a.maybe(3, func() { set("to", a.ends(remotes)) })
 		a.maybe(5, func() { set("in_interface", a.list(quote(interfaceTexts))) })
 		a.maybe(5, func() { set("out_interface", a.list(quote(interfaceTexts))) })
 	default:
-		a.maybe(2, func() { set("remote", a.ends(remoteTexts)) })
-		a.maybe(4, func() { set("local", a.ends(localTexts)) })
+		a.maybe(a.seldom(2), func() { set("remote", a.ends(remotes)) })
+		a.maybe(4, func() { set("local", a.ends(locals)) })
 		a.maybe(4, func() { set("interface", a.list(quote(interfaceTexts))) })
 	}
 	if direction == "out" {
@@ -120,6 +134,17 @@ func (a *author) rule(name string, forward bool) string {
 	return "[[rule]]\n" + strings.Join(keys, "\n") + "\n"
 }
 
+// seldom is n, but for rules that must ask for an address or must not.
+func (a *author) seldom(n int) int {
+	switch {
+	case !a.narrow:
+		return n
+	case a.kind == 0:
+		return 40
+	}
+	return 1
+}
+
 func (a *author) maybe(n int, f func()) {
 	if one(a.r, n) {
 		f()
@@ -127,6 +152,11 @@ func (a *author) maybe(n int, f func()) {
 }
 
 func (a *author) traffic(set func(key, value string)) {
+	if a.narrow && a.kind != 1 {
+		a.maybe(2, func() { set("protocol", pick(a.r, []string{`"tcp"`, `"udp"`, `["tcp", "udp", "sctp"]`})) })
+		set(pick(a.r, []string{"port", "port", "port", "source_port"}), a.list(narrowPortTexts))
+		return
+	}
 	switch a.r.IntN(8) {
 	case 0, 1: // any
 	case 2, 3:
@@ -174,7 +204,7 @@ func (a *author) list(values []string) string {
 func (a *author) ends(values []string) string {
 	list := some(a.r, values)
 	for i := range list {
-		if one(a.r, 4) {
+		if one(a.r, 4) && !(a.narrow && !one(a.r, 20)) {
 			list[i] = "!" + list[i]
 		}
 	}

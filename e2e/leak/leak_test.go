@@ -177,3 +177,56 @@ func TestNothingLeaksWhenPfwdDiesWhileItReplacesALongList(t *testing.T) {
 	}
 	s.beat()
 }
+
+// byMaps has the flood kept out by many rules, each for some of its sources, between rules for ports: so maps and blocks
+// keep it out, and another one has none of them in common.
+func byMaps(which int) string {
+	var b strings.Builder
+	b.WriteString("[default]\ninbound = \"allow\"\noutbound = \"allow\"\nforward = \"allow\"\n")
+	for j := range 32 {
+		i := (j + 5*which) % 32
+		bad := fmt.Sprintf("[\"203.0.113.%d/29\", \"2001:db8:bad:%x::/53\", \"10.%d.%d.0/24\"]", 8*i, i<<11, which, j)
+		fmt.Fprintf(&b, "[[rule]]\nname = \"in-%d\"\naction = %q\nlog = false\ndirection = \"in\"\nremote = %s\n", i, []string{"block", "reject"}[j%2], bad)
+		fmt.Fprintf(&b, "[[rule]]\nname = \"through-%d\"\naction = \"block\"\nlog = false\ndirection = \"forward\"\nfrom = %s\n", i, bad)
+		fmt.Fprintf(&b, "[[rule]]\nname = \"port-%d\"\naction = \"allow\"\ndirection = \"in\"\nprotocol = \"tcp\"\nport = %d\n", j, 6000+j+100*which)
+	}
+	return b.String()
+}
+
+func TestNothingLeaksWhileMapsAreReplaced(t *testing.T) {
+	s := lay(t, byMaps(0))
+	for i := range 30 {
+		s.reload(byMaps((i + 1) % 3))
+		s.holds(fmt.Sprintf("maps %d", i+1))
+	}
+	// From maps to none and back.
+	s.reload(policies[1])
+	s.holds("from maps to a few rules")
+	s.reload(byMaps(1))
+	s.holds("from a few rules to maps")
+	s.beat()
+}
+
+func TestNothingLeaksWhenPfwdDiesWhileItReplacesMaps(t *testing.T) {
+	s := lay(t, byMaps(0))
+	for i := range 8 {
+		if err := s.daemon.Edit(byMaps((i + 1) % 3)); err != nil {
+			t.Fatal(err)
+		}
+		outcome := make(chan error, 1)
+		go func() { outcome <- s.daemon.Reload() }()
+		time.Sleep(time.Duration(i+1) * 10 * time.Millisecond)
+		if err := s.daemon.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-outcome; err != nil && hosts.ExitCode(err) < 0 {
+			t.Fatal(err)
+		}
+		s.holds(fmt.Sprintf("death %d", i+1))
+		if err := s.daemon.Start(); err != nil {
+			t.Fatal(err)
+		}
+		s.holds(fmt.Sprintf("start after death %d", i+1))
+	}
+	s.beat()
+}
