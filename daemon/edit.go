@@ -37,10 +37,10 @@ func (d *Daemon) PutRule(ctx context.Context, name string, r api.RuleEdit, match
 	if err := e.aim(place); err != nil {
 		return api.Edited{}, err
 	}
-	if err := e.put(r.TOML, place); err != nil {
+	if err := e.put(ctx, r.TOML, place); err != nil {
 		return api.Edited{}, err
 	}
-	note, err := e.uncover(r.TOML, place)
+	note, err := e.uncover(ctx, r.TOML, place)
 	if err != nil {
 		return api.Edited{}, err
 	}
@@ -67,7 +67,7 @@ func (d *Daemon) DeleteRule(ctx context.Context, name, match string) (api.Edited
 	if e.text, err = file.Delete(name); err != nil {
 		return api.Edited{}, err
 	}
-	if err := e.check(); err != nil {
+	if err := e.check(ctx); err != nil {
 		return api.Edited{}, err
 	}
 	v := api.Edited{Rule: name, Change: api.Deleted, File: file.Path, Line: file.Line(name)}
@@ -135,16 +135,16 @@ func (e *ruleEdit) aim(place config.Place) error {
 }
 
 // put makes the text with the rule, and checks it.
-func (e *ruleEdit) put(toml string, place config.Place) (err error) {
+func (e *ruleEdit) put(ctx context.Context, toml string, place config.Place) (err error) {
 	if e.text, err = e.files[e.at].Put(e.rule, toml, place); err != nil {
 		return err
 	}
-	return e.check()
+	return e.check(ctx)
 }
 
 // uncover sees to it that an earlier rule does not hide a new one, nor one that was put beside another: where it may, it puts
 // the rule before that. A rule that is changed in its place stays there, with a warning.
-func (e *ruleEdit) uncover(toml string, place config.Place) (note string, err error) {
+func (e *ruleEdit) uncover(ctx context.Context, toml string, place config.Place) (note string, err error) {
 	placed := place != config.Place{}
 	if e.there && !placed {
 		return "", nil
@@ -158,7 +158,7 @@ func (e *ruleEdit) uncover(toml string, place config.Place) (note string, err er
 			fmt.Sprintf("rule %s (%s:%d) does the same already", by.Name, by.Origin.File, by.Origin.Line),
 			fmt.Sprintf("change that one with --name %s, or put this one before it with --before %s", by.Name, by.Name))
 	case !placed && by.Origin.File == e.files[e.at].Path:
-		if err := e.put(toml, config.Place{Before: string(by.Name)}); err != nil {
+		if err := e.put(ctx, toml, config.Place{Before: string(by.Name)}); err != nil {
 			return "", err
 		}
 		if still, _ := e.made.config.Policy.Hider(policy.Name(e.rule)); still == nil {
@@ -181,11 +181,16 @@ func (e *ruleEdit) spared() string {
 }
 
 // check reads the rule files as they would be.
-func (e *ruleEdit) check() (err error) {
+func (e *ruleEdit) check(ctx context.Context) (err error) {
 	path := e.files[e.at].Path
 	if err := e.d.editable(path); err != nil {
 		return err
 	}
+	done, err := e.d.alone(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	e.made, err = loadFile(e.d.o.Config, config.Options{
 		Now: time.Now(), Control: true, Source: overlay{config.Regular(), path, []byte(e.text)},
 	})
