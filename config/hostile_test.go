@@ -53,7 +53,7 @@ func TestHostileTextIsAnsweredSoon(t *testing.T) {
 	} {
 		start := time.Now()
 		_, err := Load(rootFile, Options{Source: machine(""), Now: now, Text: &text, Control: true})
-		if took := time.Since(start); took > 5*time.Second {
+		if took := time.Since(start); took > 30*time.Second {
 			t.Errorf("%s: %s", name, took)
 		}
 		if err != nil && len(err.Error()) > 1<<20 {

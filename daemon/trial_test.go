@@ -41,12 +41,13 @@ func isIn(t *testing.T, d *hosts.Daemon, state string) {
 }
 
 func TestATrialEndsInTimeThoughTheTerminalAndPfwdAreGone(t *testing.T) {
+	const length = 20 * time.Second // a busy machine starts pfwd twice in it
 	local, remote := hosts.Pair(t)
 	listen(t, local, ":80")
 	d := hosts.Run(t, local, telnet)
 	began := time.Now()
 	// pfw has ended when this returns, as it does with a terminal that is gone.
-	pfw(t, d, "try", candidate(t, d, web), "--for", "8s")
+	pfw(t, d, "try", candidate(t, d, web), "--for", length.String())
 	if !connects(t, remote, "192.0.2.10:80") {
 		t.Fatal("what is tried is not in force")
 	}
@@ -55,9 +56,6 @@ func TestATrialEndsInTimeThoughTheTerminalAndPfwdAreGone(t *testing.T) {
 			t.Fatal(err)
 		}
 		start(t, d)
-		if time.Since(began) > 7*time.Second {
-			t.Skip("this machine is too slow for a trial of 8 seconds")
-		}
 		if !connects(t, remote, "192.0.2.10:80") {
 			t.Error("after a crash, what is tried is not in force any more")
 		}
@@ -68,11 +66,11 @@ func TestATrialEndsInTimeThoughTheTerminalAndPfwdAreGone(t *testing.T) {
 	}
 	// Not what the file says now, but what was in force.
 	edit(t, d, web)
-	e, err := d.WaitEntry(limit+8*time.Second, func(e hosts.Entry) bool { return strings.HasPrefix(e.PFW.Reason, "not confirmed in time") })
+	e, err := d.WaitEntry(limit+length, func(e hosts.Entry) bool { return strings.HasPrefix(e.PFW.Reason, "not confirmed in time") })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(began); took < 8*time.Second {
+	if took := time.Since(began); took < length {
 		t.Errorf("back after %s", took)
 	}
 	if e.EventType != "reload" || connects(t, remote, "192.0.2.10:80") {

@@ -352,7 +352,7 @@ func TestAStalledFileHoldsUpNobody(t *testing.T) {
 	for range 19999 {
 		l.Append(drop("a"))
 	}
-	if d := time.Since(began); d > 2*time.Second {
+	if d := time.Since(began); d > 20*time.Second {
 		t.Errorf("19999 entries took %v to append", d)
 	}
 	if st := l.Stats(); st.File.Waiting != 5000 || st.File.Dropped != 15000 || st.Lost != 15000 {
@@ -360,7 +360,7 @@ func TestAStalledFileHoldsUpNobody(t *testing.T) {
 	}
 	began = time.Now()
 	l.stop()
-	if d := time.Since(began); d < flushTime || d > 2*flushTime {
+	if d := time.Since(began); d < flushTime || d > 10*flushTime {
 		t.Errorf("the end took %v", d)
 	}
 	if n := read(t, s.seq()); n != "20000\n" {

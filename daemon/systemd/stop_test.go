@@ -105,7 +105,7 @@ func TestUnknownWhereTheBusIsSilent(t *testing.T) {
 			if got != Unknown || err == nil {
 				t.Errorf("%s, %v; want %s and why", got, err, Unknown)
 			}
-			if took := time.Since(began); took > patience+time.Second {
+			if took := time.Since(began); took > patience+20*time.Second {
 				t.Errorf("took %v", took)
 			}
 		})
