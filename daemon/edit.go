@@ -50,8 +50,21 @@ func (d *Daemon) PutRule(ctx context.Context, name string, r api.RuleEdit, match
 	}
 	origin := e.made.config.Policy.Rule(policy.Name(name)).Origin
 	v.File, v.Line = origin.File, origin.Line
-	v.Outcome, err = e.install(ctx, v.Change)
+	v.Outcome, err = e.install(ctx, e.done(v.Change, r.TOML))
 	return v, err
+}
+
+// done says in a word what becomes of the rule: of one that is replaced by itself, switched on or off, that it is.
+func (e *ruleEdit) done(change api.Change, toml string) string {
+	if change == api.Replaced {
+		for word, on := range map[string]bool{"enabled": true, "disabled": false} {
+			// The rule has been found.
+			if text, changed, err := e.files[e.at].Enabled(e.rule, on); err == nil && changed && text == toml {
+				return word
+			}
+		}
+	}
+	return string(change)
 }
 
 // DeleteRule takes a rule out of its file, and puts the files in force.
@@ -71,7 +84,7 @@ func (d *Daemon) DeleteRule(ctx context.Context, name, match string) (api.Edited
 		return api.Edited{}, err
 	}
 	v := api.Edited{Rule: name, Change: api.Deleted, File: file.Path, Line: file.Line(name)}
-	v.Outcome, err = e.install(ctx, v.Change)
+	v.Outcome, err = e.install(ctx, string(v.Change))
 	return v, err
 }
 
@@ -197,8 +210,8 @@ func (e *ruleEdit) check(ctx context.Context) (err error) {
 	return err
 }
 
-// install writes the file and puts it in force. A file that cannot be put in force is as it was before.
-func (e *ruleEdit) install(ctx context.Context, change api.Change) (api.Outcome, error) {
+// install writes the file and puts it in force; done says in a word what becomes of the rule. A file that cannot be put in force is as it was before.
+func (e *ruleEdit) install(ctx context.Context, done string) (api.Outcome, error) {
 	defer e.d.hold()()
 	if err := e.d.changeable(); err != nil {
 		return api.Outcome{}, err
@@ -214,14 +227,14 @@ func (e *ruleEdit) install(ctx context.Context, change api.Change) (api.Outcome,
 	wrote := false
 	o, err := e.d.exchange(ctx, func() (*loaded, error) {
 		wrote = true
-		e.made.why = fmt.Sprintf("rule %s %s: ", e.rule, change)
+		e.made.why = fmt.Sprintf("rule %s %s: ", e.rule, done)
 		return e.made, e.write()
 	}, func(err error) {
 		e.d.log.Warn("an edit of the rules is refused and changes nothing", "rule", e.rule, "error", err)
 		e.d.audit.Append(e.d.reloadEntry("not edited: " + brief(err)))
 	})
 	if err == nil {
-		e.d.log.Info("rule "+string(change), "rule", e.rule, "file", file.Path)
+		e.d.log.Info("rule "+done, "rule", e.rule, "file", file.Path)
 		return o, nil
 	}
 	if wrote {

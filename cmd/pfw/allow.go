@@ -170,7 +170,7 @@ func (a *app) put(ctx context.Context, d config.Draft, edit api.RuleEdit, dry bo
 	if d["name"] == nil {
 		taken, err := names(file)
 		if err != nil {
-			return err
+			return &unchanged{err, unreadable}
 		}
 		d["name"] = []string{nameFor(d, taken)}
 	}
@@ -182,7 +182,7 @@ func (a *app) put(ctx context.Context, d config.Draft, edit api.RuleEdit, dry bo
 	}
 	v, err := a.client().PutRule(ctx, d["name"][0], edit, file.ETag)
 	if err != nil {
-		return err
+		return a.unchanged(ctx, file, err)
 	}
 	return present(a, v, func(v api.Edited) { a.edited(v, string(v.Change)) })
 }

@@ -54,6 +54,10 @@ func (a *app) complain(err error) int {
 	if hint != "" {
 		a.err.printf("  hint: %s\n", hint)
 	}
+	var kept *unchanged
+	if errors.As(err, &kept) {
+		a.err.printf("pfw: %s\n", kept.note)
+	}
 	return code
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -70,6 +71,9 @@ func (a *app) disable() *cobra.Command {
 	}
 }
 
+// unreadable is said where nobody can tell the rules of a file apart.
+const unreadable = "nothing was changed, as the rule files were not valid before, either"
+
 // change changes one rule of the files, and says in a word what became of it.
 type change func(ctx context.Context, name string, file api.File) (v api.Edited, done string, err error)
 
@@ -83,7 +87,10 @@ func (a *app) each(ctx context.Context, rules []string, do change) error {
 			return err
 		}
 		known, err := names(file)
-		if err != nil {
+		switch {
+		case err != nil && i == 0:
+			return &unchanged{err, unreadable}
+		case err != nil:
 			return err
 		}
 		for _, next := range rules[i:] {
@@ -92,14 +99,37 @@ func (a *app) each(ctx context.Context, rules []string, do change) error {
 			}
 		}
 		v, done, err := do(ctx, name, file)
-		if err != nil {
-			return err
+		switch {
+		case err != nil && i > 0:
+			return &unchanged{err, fmt.Sprintf("rule %s was not changed; those before it were", name)}
+		case err != nil:
+			return a.unchanged(ctx, file, err)
 		}
 		if err := present(a, v, func(v api.Edited) { a.edited(v, done) }); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// unchanged is an error after which the rule files are as they were, or as the note says.
+type unchanged struct {
+	error
+	note string
+}
+
+func (e *unchanged) Unwrap() error { return e.error }
+
+// unchanged says of an edit that would leave rule files that are not valid what became of them, and whether they were before.
+func (a *app) unchanged(ctx context.Context, before api.File, err error) error {
+	if problem := new(api.Problem); !errors.As(err, &problem) || problem.Type != api.InvalidFile {
+		return err
+	}
+	note := "nothing was changed"
+	if v, failed := a.client().Check(ctx, before.Text); failed == nil && !v.Valid {
+		note += "; the rule files were not valid before, either: pfw check shows why"
+	}
+	return &unchanged{err, note}
 }
 
 func notThere(name string, known []string) error {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"pfw/daemon/api"
 	"pfw/daemon/audit"
@@ -50,7 +51,7 @@ func (a *app) entry(e *audit.Entry) {
 }
 
 func (s *screen) event(e *audit.Entry) {
-	s.printf("%s %s\n", styled{faint, moment(api.Time{Time: e.Timestamp})}, styled{eventStyle(e), e.Message()})
+	s.printf("%s %s\n", styled{faint, moment(api.Time{Time: e.Timestamp})}, styled{eventStyle(e), e.MessageBy(func(t time.Time) string { return moment(api.Time{Time: t}) })})
 }
 
 // eventStyle colours what became of a packet, and what shows that the firewall or its log is not whole.

@@ -11,7 +11,12 @@ import (
 
 // Message is e as one line for people: the journal's MESSAGE, the line on standard error. It holds nothing that a terminal interprets.
 func (e *Entry) Message() string {
-	var b strings.Builder
+	return e.MessageBy(func(t time.Time) string { return t.UTC().Format(time.RFC3339) })
+}
+
+// MessageBy is Message with its times as the caller spells them.
+func (e *Entry) MessageBy(spell func(time.Time) string) string {
+	b := told{spell: spell}
 	switch e.EventType {
 	case Drop:
 		if e.PFW.Action == "reject" {
@@ -52,8 +57,14 @@ func (e *Entry) Message() string {
 	return printable(b.String())
 }
 
+// told is a line that is being written.
+type told struct {
+	strings.Builder
+	spell func(time.Time) string
+}
+
 // packet writes what happened to which packet, in the order of the words of pfw explain.
-func (e *Entry) packet(b *strings.Builder, what string) {
+func (e *Entry) packet(b *told, what string) {
 	b.WriteString(what)
 	word(b, "", e.Direction)
 	word(b, "", e.protoWord())
@@ -73,7 +84,7 @@ func (e *Entry) packet(b *strings.Builder, what string) {
 }
 
 // about writes an entry that is no packet.
-func (e *Entry) about(b *strings.Builder, what string) {
+func (e *Entry) about(b *told, what string) {
 	b.WriteString(what)
 	if n := e.PFW.Count; n == 1 {
 		b.WriteString(" 1 packet")
@@ -96,21 +107,21 @@ func (e *Entry) about(b *strings.Builder, what string) {
 	moment(b, "until ", e.PFW.Until)
 }
 
-func (e *Entry) reason(b *strings.Builder) {
+func (e *Entry) reason(b *told) {
 	if e.PFW.Reason != "" {
 		b.WriteString(": " + e.PFW.Reason)
 	}
 }
 
-func word(b *strings.Builder, key, s string) {
+func word(b *told, key, s string) {
 	if s != "" {
 		b.WriteString(" " + key + s)
 	}
 }
 
-func moment(b *strings.Builder, key string, t time.Time) {
+func moment(b *told, key string, t time.Time) {
 	if !t.IsZero() {
-		word(b, key, t.UTC().Format(time.RFC3339))
+		word(b, key, b.spell(t))
 	}
 }
 
