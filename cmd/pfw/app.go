@@ -36,6 +36,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	a := &app{out: newScreen(stdout), err: newScreen(stderr)}
 	root := a.root()
 	root.SetArgs(arrows(args))
+	if len(args) > 0 && args[0] == cobra.ShellCompRequestCmd {
+		plainUsage(root)
+	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.Execute()
@@ -62,7 +65,7 @@ func arrows(args []string) []string {
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "pfw",
+		Use:   "pfw VERB ...",
 		Short: "Ask and steer the pfw personal firewall",
 		Long: `pfw is everything a person does with the firewall that pfwd keeps in force. It talks to the daemon over its control
 socket, which root and members of group pfw may use. check, and show and explain with --config, read a file: they
@@ -111,6 +114,10 @@ Environment:
 		if c.Name() == "completion" {
 			c.Args, c.RunE = cobra.ArbitraryArgs, root.RunE
 			c.Example = example("source <(pfw completion bash)", "pfw completion fish >~/.config/fish/completions/pfw.fish")
+			for _, shell := range c.Commands() {
+				// It is cobra's, and no shell of Linux.
+				shell.Hidden = shell.Name() == "powershell"
+			}
 		}
 	}
 	return root

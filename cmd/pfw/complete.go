@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"pfw/daemon/api"
 )
@@ -94,6 +95,17 @@ func (a *app) complete(verbs []*cobra.Command) {
 		if o, ok := argumentOffers[c.Name()]; ok {
 			c.ValidArgsFunction = a.offering(o.offer, o.most)
 		}
+	}
+}
+
+// plainUsage takes the quotation marks off the names of values in what is said of flags: cobra does so for --help, and shows
+// a Tab the text as it stands.
+func plainUsage(c *cobra.Command) {
+	plain := func(f *pflag.Flag) { _, f.Usage = pflag.UnquoteUsage(f) }
+	c.Flags().VisitAll(plain)
+	c.PersistentFlags().VisitAll(plain)
+	for _, sub := range c.Commands() {
+		plainUsage(sub)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,9 +55,15 @@ func TestManualPages(t *testing.T) {
 	}
 }
 
-// document leaves out what is no verb: the shells that a completion is for, and help.
+// document leaves out what is no verb, the shells that a completion is for, and help; it lists the verbs, as --help does.
 func document(root *cobra.Command) {
 	root.DisableAutoGenTag = true
+	root.Long += "\n\nVerbs, each with a page of its own:\n\n"
+	for _, c := range root.Commands() {
+		if c.Name() != "help" {
+			root.Long += fmt.Sprintf("    %-12s %s\n", c.Name(), c.Short)
+		}
+	}
 	for _, c := range root.Commands() {
 		switch c.Name() {
 		case "completion":
