@@ -24,7 +24,7 @@ func (d *Daemon) Status(ctx context.Context) (api.Status, error) {
 	allowed, blocked := d.accounts.sums()
 	stats := d.audit.Stats()
 	s := api.Status{
-		State: d.state(), Since: api.Time{Time: f.since}, Generation: f.generation, File: d.o.Config, Version: d.o.Version,
+		State: d.state(), Since: api.Time{Time: f.since}, Protecting: d.protectingSince(f), Generation: f.generation, File: d.o.Config, Version: d.o.Version,
 		Rules: f.rules(), Default: api.NewDefault(f.policy.Defaults()), Bans: d.bans.count(time.Now()),
 		Packets: api.Packets{Allowed: allowed, Blocked: blocked},
 		Events:  api.Events{Logged: stats.Logged, Suppressed: stats.Suppressed, Lost: stats.Lost},

@@ -121,6 +121,9 @@ func (d *Daemon) put(ctx context.Context, l *loaded) error {
 		policy: p, lists: l.config.Lists, dates: datesOf(l), sinks: l.config.Sinks, warnings: l.config.Warnings, ruleset: ruleset,
 		generation: generation, since: now, compiled: now,
 	})
+	if before == nil || before.policy.Defaults().Inbound == policy.Allow {
+		d.protecting.Store(&now)
+	}
 	wake(d.rescheduled)
 	wake(d.dated)
 	return nil

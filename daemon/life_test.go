@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -11,11 +12,39 @@ import (
 	"testing"
 	"time"
 
+	"pfw/daemon/api"
 	"pfw/e2e/hosts"
 )
 
 // limit is how long a test waits for what comes at once on an idle machine.
 const limit = 10 * time.Second
+
+// What reloads do not interrupt goes on for people; a policy that lets everything in does interrupt it.
+func TestProtectionGoesOnOverReloads(t *testing.T) {
+	d := hosts.Run(t, hosts.New(t, "local"), telnet)
+	status := func() (s api.Status) {
+		t.Helper()
+		if err := json.Unmarshal([]byte(pfw(t, d, "status", "--json")), &s); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	first := status()
+	reload(t, d)
+	if s := status(); s.Protecting == nil || !s.Protecting.Equal(first.Protecting.Time) || !s.Since.After(first.Since.Time) {
+		t.Errorf("protecting since %v, before the reload %v", s.Protecting, first.Protecting)
+	}
+	edit(t, d, letIn)
+	reload(t, d)
+	if s := status(); s.Protecting != nil {
+		t.Errorf("protecting since %v, and all are let in", s.Protecting)
+	}
+	edit(t, d, telnet)
+	reload(t, d)
+	if s := status(); s.Protecting == nil || !s.Protecting.Equal(s.Since.Time) {
+		t.Errorf("protecting since %v, again since %v", s.Protecting, s.Since)
+	}
+}
 
 const (
 	blockAll = "[log]\njournal = false\n"

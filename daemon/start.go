@@ -59,6 +59,8 @@ type Daemon struct {
 	// changing is since when change is held, nil while it is not.
 	changing atomic.Pointer[time.Time]
 	force    atomic.Pointer[force]
+	// protecting is since when without a break, as far as this process knows, the table has refused what no rule lets in.
+	protecting atomic.Pointer[time.Time]
 	// giveUp ends the loading of a policy that is not in force yet, nil while none is loaded.
 	giveUp atomic.Pointer[context.CancelCauseFunc]
 	// hurried counts those who want everything blocked at once: until it is, no policy is loaded.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"pfw/config/policy"
 	"pfw/daemon/api"
 )
 
@@ -30,6 +31,16 @@ func (d *Daemon) statusText() string {
 		text += "; a trial was not confirmed in time"
 	}
 	return text
+}
+
+// protectingSince is since when this machine has been protected without a break, nil where the policy lets in what no rule
+// names.
+func (d *Daemon) protectingSince(f *force) *api.Time {
+	since := d.protecting.Load()
+	if since == nil || f.policy.Defaults().Inbound == policy.Allow {
+		return nil
+	}
+	return &api.Time{Time: *since}
 }
 
 // whileTrying leads the text of a policy on trial.

@@ -69,9 +69,11 @@ func (d *Daemon) restore(ctx context.Context) error {
 	if err != nil || len(differs) == 0 {
 		return err
 	}
-	if err := d.again(ctx, time.Now()); err != nil {
+	now := time.Now()
+	if err := d.again(ctx, now); err != nil {
 		return err
 	}
+	d.protecting.Store(&now)
 	d.tampered(differs, "while pfwd ran")
 	d.status()
 	return nil

@@ -69,6 +69,8 @@ func TestStatus(t *testing.T) {
 	for i := range open.Lists {
 		open.Lists[i] = api.ListSize{Name: "many", Entries: i}
 	}
+	reloaded, before := fine, at("08:00:00")
+	reloaded.Protecting = &before
 	trying, until := fine, at("22:34:57")
 	trying.State, trying.Trying = api.Trying, &api.TryingStatus{File: fine.File, Until: until}
 	panicking, end := fine, at("23:00:00")
@@ -76,7 +78,7 @@ func TestStatus(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		v    api.Status
-	}{{"status-trying", trying}, {"status-panic", panicking}, {"status-ok", fine}, {"status-degraded", degraded}, {"status-open", open}} {
+	}{{"status-reloaded", reloaded}, {"status-trying", trying}, {"status-panic", panicking}, {"status-ok", fine}, {"status-degraded", degraded}, {"status-open", open}} {
 		golden(t, c.name, func(s *screen) { s.status(c.v, at("22:34:15").Time) })
 	}
 }

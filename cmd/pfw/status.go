@@ -35,9 +35,12 @@ func (a *app) status() *cobra.Command {
 
 func (s *screen) status(v api.Status, now time.Time) {
 	head := headline(v)
-	since := v.Since
-	if v.Panic != nil {
+	since, policySince := v.Since, ""
+	switch {
+	case v.Panic != nil:
 		since = v.Panic.Since
+	case v.State == api.OK && v.Protecting != nil && moment(*v.Protecting) != moment(v.Since):
+		since, policySince = *v.Protecting, ", since "+moment(v.Since)
 	}
 	s.printf("%s %s since %s (%s)\n\n", styled{head.style, "●"}, styled{bold, head.text}, moment(since), lasting(now.Sub(since.Time)))
 	if p := v.Panic; p != nil {
@@ -51,7 +54,7 @@ func (s *screen) status(v api.Status, now time.Time) {
 		s.printf("%s     until %s (%s left): pfw confirm keeps it, pfw revert goes back\n", styled{yellow, "trial"},
 			moment(t.Until), remaining(t.Until.Sub(now)))
 	}
-	s.printf("policy    %s, %s, generation %d\n", v.File, things(v.Rules, "rule"), v.Generation)
+	s.printf("policy    %s, %s, generation %d%s\n", v.File, things(v.Rules, "rule"), v.Generation, policySince)
 	s.printf("default   inbound %s, outbound %s, forward %s\n", v.Default.Inbound, v.Default.Outbound, v.Default.Forward)
 	s.printf("lists     %s\n", lists(v.Lists))
 	s.printf("packets   %s allowed, %s blocked\n", count(v.Packets.Allowed), count(v.Packets.Blocked))

@@ -15,8 +15,11 @@ const (
 
 // Status answers: am I protected, since when, by what, is anything wrong.
 type Status struct {
-	State      State      `json:"state"`
-	Since      Time       `json:"since"`
+	State State `json:"state"`
+	Since Time  `json:"since"` // of the policy
+	// Protecting is since when, over changes of the policy, what no rule lets in has been refused without a break, as far as
+	// this daemon knows; absent while it is not.
+	Protecting *Time      `json:"protecting_since,omitempty"`
 	Generation uint64     `json:"generation"`
 	File       string     `json:"file"`
 	Version    string     `json:"version"`
