@@ -115,7 +115,8 @@ func (d *Daemon) watchSinks() {
 // fileRemedy is what helps where the audit file cannot be written.
 func fileRemedy(file string, err error) string {
 	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Sprintf("chown pfw: %s lets pfwd write it; so does systemd-tmpfiles --create where the file is in /var/log/pfw", file)
+		// systemd-tmpfiles cannot: it changes no file of root's in a directory of somebody else's.
+		return fmt.Sprintf("chown pfw: %s lets pfwd write it, if user pfw may enter the directory", file)
 	}
 	return "free space on its disk, and let user pfw write there"
 }
