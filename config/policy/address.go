@@ -1,10 +1,13 @@
 package policy
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"iter"
 	"net/netip"
+	"slices"
+	"sync/atomic"
 )
 
 // AddressRange is a run of addresses of one family, both ends inclusive.
@@ -12,8 +15,11 @@ type AddressRange struct{ First, Last netip.Addr }
 
 // AddressSet is an immutable set of IPv4 and IPv6 addresses. The zero value is the empty set.
 type AddressSet struct {
-	v4 []span[uint32]
-	v6 []span[u128]
+	v4 spans[uint32]
+	v6 spans[u128]
+
+	// inverse is the complement, once it was asked for, of a set that is long.
+	inverse atomic.Pointer[AddressSet]
 }
 
 // AddressBuilder gathers the addresses of a set.
@@ -48,6 +54,9 @@ func (b *AddressBuilder) Add(first, last netip.Addr) error {
 	return nil
 }
 
+// Grow makes room for so many IPv4 runs.
+func (b *AddressBuilder) Grow(n int) { b.v4 = slices.Grow(b.v4, n) }
+
 // AddPrefix puts a prefix, host bits masked, into the set to be.
 func (b *AddressBuilder) AddPrefix(p netip.Prefix) error {
 	if !p.IsValid() {
@@ -70,7 +79,7 @@ func lastOf(p netip.Prefix) netip.Addr {
 
 // Set gives the set, overlaps and duplicates merged. The builder is empty afterwards.
 func (b *AddressBuilder) Set() *AddressSet {
-	s := &AddressSet{merge(b.v4), merge(b.v6)}
+	s := &AddressSet{v4: listOf(merge(b.v4)), v6: listOf(merge(b.v6))}
 	*b = AddressBuilder{}
 	return s
 }
@@ -85,19 +94,30 @@ func Union(sets ...*AddressSet) *AddressSet {
 	}
 	var b AddressBuilder
 	for _, s := range sets {
-		b.v4 = append(b.v4, s.v4...)
-		b.v6 = append(b.v6, s.v6...)
+		b.v4 = s.v4.appendTo(b.v4)
+		b.v6 = s.v6.appendTo(b.v6)
 	}
 	return b.Set()
 }
 
 // Complement gives all addresses of both families that are not in s.
-func (s *AddressSet) Complement() *AddressSet { return &AddressSet{complement(s.v4), complement(s.v6)} }
+func (s *AddressSet) Complement() *AddressSet {
+	if c := s.inverse.Load(); c != nil {
+		return c
+	}
+	c := &AddressSet{v4: complement(s.v4), v6: complement(s.v6)}
+	if s.v4.long != nil || s.v6.long != nil {
+		// A rule that excludes a list is compiled as what it leaves out.
+		c.inverse.Store(s)
+		s.inverse.Store(c)
+	}
+	return c
+}
 
 // Without gives what is in s and not in other.
 func (s *AddressSet) Without(other *AddressSet) *AddressSet {
 	c := other.Complement()
-	return &AddressSet{intersect(s.v4, c.v4), intersect(s.v6, c.v6)}
+	return &AddressSet{v4: intersect(s.v4, c.v4), v6: intersect(s.v6, c.v6)}
 }
 
 // Only gives what is in s of one family.
@@ -112,9 +132,9 @@ func (s *AddressSet) Only(f Family) *AddressSet {
 func (s *AddressSet) Contains(a netip.Addr) bool {
 	ok := false
 	if a = a.Unmap(); a.Is4() {
-		_, ok = find(s.v4, number4(a))
+		_, ok = s.v4.find(number4(a))
 	} else if a.IsValid() {
-		_, ok = find(s.v6, number6(a))
+		_, ok = s.v6.find(number6(a))
 	}
 	return ok
 }
@@ -131,17 +151,17 @@ func (s *AddressSet) Empty(f Family) bool { return s.Len(f) == 0 }
 // All tells whether every address of the family is in the set.
 func (s *AddressSet) All(f Family) bool {
 	if f == IPv4 {
-		return len(s.v4) == 1 && s.v4[0] == span[uint32]{0, top[uint32]()}
+		return s.v4.all()
 	}
-	return len(s.v6) == 1 && s.v6[0] == span[u128]{u128{}, top[u128]()}
+	return s.v6.all()
 }
 
 // Len counts the disjoint ranges of the family.
 func (s *AddressSet) Len(f Family) int {
 	if f == IPv4 {
-		return len(s.v4)
+		return s.v4.len()
 	}
-	return len(s.v6)
+	return s.v6.len()
 }
 
 // Ranges gives the disjoint ranges of the family, ascending.
@@ -155,12 +175,21 @@ func (s *AddressSet) Ranges(f Family) iter.Seq[AddressRange] {
 	}
 }
 
-func each[N number](spans []span[N], yield func(AddressRange) bool) {
-	for _, s := range spans {
-		if !yield(AddressRange{addr(s.first), addr(s.last)}) {
+func each[N number](l spans[N], yield func(AddressRange) bool) {
+	for w := l.walk(); ; {
+		s, ok := w.next()
+		if !ok || !yield(AddressRange{addr(s.first), addr(s.last)}) {
 			return
 		}
 	}
+}
+
+// Digest tells sets apart by what they hold of the family.
+func (s *AddressSet) Digest(f Family) [sha256.Size]byte {
+	if f == IPv4 {
+		return s.v4.digest()
+	}
+	return s.v6.digest()
 }
 
 // Prefix gives the range as one prefix, where it is one.

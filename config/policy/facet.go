@@ -29,13 +29,23 @@ func few[T any](list []T, first bool, of func(T) facet) []facet {
 	return out
 }
 
-// ascending is few for things that ascend: the first and the last of them hold all, so that a list of a million
-// addresses is not walked for each rule that names it.
+// ascending is few for things that ascend: the first and the last of them hold all.
 func ascending[T any](list []T, first bool, of func(T) facet) []facet {
 	if !first && len(list) > mostFacets {
 		return []facet{of(list[0]).with(of(list[len(list)-1]))}
 	}
 	return few(list, first, of)
+}
+
+// facets walks no list of a million addresses for each rule that names it.
+func (l spans[N]) facets(first bool, of func(span[N]) facet) []facet {
+	if l.long != nil {
+		if first {
+			return []facet{of(l.long.first)}
+		}
+		return []facet{of(l.long.first).with(of(l.long.last))}
+	}
+	return ascending(l.short, first, of)
 }
 
 // common gives the longest prefix that holds all of the others.
@@ -90,11 +100,11 @@ func (a Addresses) facets(f Family, first bool) []facet {
 	case a.Any():
 		return nil
 	case f == IPv4:
-		return ascending(a.set.v4, first, func(s span[uint32]) facet {
+		return a.set.v4.facets(first, func(s span[uint32]) facet {
 			return around(front(uint64(s.first), 32), front(uint64(s.last), 32), 32)
 		})
 	}
-	return ascending(a.set.v6, first, func(s span[u128]) facet { return around(s.first, s.last, 128) })
+	return a.set.v6.facets(first, func(s span[u128]) facet { return around(s.first, s.last, 128) })
 }
 
 func (p Protocol) facet() facet { return facet{front(uint64(p), 8), 8} }

@@ -58,9 +58,9 @@ func (a Addresses) overlaps(other Addresses, f Family) bool {
 	case x.Empty(f) || y.Empty(f):
 		return false
 	case f == IPv4:
-		return len(intersect(x.v4, y.v4)) > 0
+		return intersect(x.v4, y.v4).len() > 0
 	}
-	return len(intersect(x.v6, y.v6)) > 0
+	return intersect(x.v6, y.v6).len() > 0
 }
 
 func meetTraffic(a, b Traffic, f Family) bool {

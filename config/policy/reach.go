@@ -222,7 +222,7 @@ func (r *Reacher) meet(remotes *AddressSet, a Addresses, f Family) bool {
 	m := meeting{pair{remotes, a.set}, f}
 	met, ok := r.met[m]
 	if !ok {
-		both := AddressSet{intersect(remotes.v4, a.set.v4), intersect(remotes.v6, a.set.v6)}
+		both := AddressSet{v4: intersect(remotes.v4, a.set.v4), v6: intersect(remotes.v6, a.set.v6)}
 		met = !both.Empty(f)
 		r.met[m] = met
 	}
