@@ -173,7 +173,12 @@ func (l *lists) make(text string, named, excluded *end) (*policy.AddressSet, *fa
 		set = named.set()
 	}
 	if excluded.any {
-		rest := set.Without(excluded.set())
+		var rest *policy.AddressSet
+		if list := excluded.alone(&end{}); list != nil && !named.any {
+			rest = list.Complement() // which it remembers
+		} else {
+			rest = set.Without(excluded.set())
+		}
 		if empty(rest) && !empty(set) {
 			return rest, wrong("name more, or exclude less", "the exclusions leave no address, so the rule can never match")
 		}

@@ -16,6 +16,9 @@ type Config struct {
 	Warnings     []Problem
 	// Snapshot holds every file that was read. It keeps the contents of the lists: save it, then let go of it.
 	Snapshot *Snapshot
+
+	// long are the long lists by their paths, for Kept.
+	long map[string]keptList
 }
 
 // Sinks says where audit entries are written.
@@ -72,6 +75,8 @@ type Options struct {
 	Now time.Time
 	// Text, where it is set, is judged as if it were firewall.toml in its place.
 	Text *string
+	// Kept are long lists that need not be read again where they did not change. nil is none.
+	Kept *Kept
 	// Control says that the outcome goes over the control socket: no line of a list file, and none of a firewall.toml
 	// that is a link to somewhere else, is quoted.
 	Control bool

@@ -28,6 +28,14 @@ func (f files) ReadBeneath(path string, directories []string) ([]byte, error) {
 	return f.ReadFile(path)
 }
 
+func (f files) OpenBeneath(path string, directories []string) (fs.File, error) {
+	data, err := f.ReadBeneath(path, directories)
+	if err != nil {
+		return nil, err
+	}
+	return FileOf(path, data), nil
+}
+
 func (f files) ReadDir(path string, _ []string) ([]string, error) {
 	var out []string
 	for p := range f {

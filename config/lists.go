@@ -18,7 +18,10 @@ import (
 
 // lists are the named address lists of all files.
 type lists struct {
-	src Source
+	src recorder
+	// kept are the long lists of the last load, long those of this one by their paths.
+	kept *Kept
+	long map[string]keptList
 	// beneath are the directories in which list files may lie.
 	beneath []string
 	// control says that no line of a list file is to be quoted.
@@ -150,15 +153,11 @@ func (l *lists) readFile(r *reader, path string, at *value) *List {
 	if !filepath.IsAbs(path) {
 		full = filepath.Join(filepath.Dir(r.f.name), path)
 	}
-	data, err := l.src.ReadBeneath(full, l.beneath)
-	if err == nil && strings.HasSuffix(path, ".gz") {
-		data, err = unzip(data, full)
-	}
+	text, set, w, err := l.readList(full)
 	if err != nil {
 		r.fail("file", at.at, l.unread(full, err))
 		return nil
 	}
-	text, w := parseList(data)
 	if w != nil {
 		r.fail("file", at.at, wrong(w.hint, "%s: %s", printable(full), w.message))
 		return nil
@@ -176,7 +175,7 @@ func (l *lists) readFile(r *reader, path string, at *value) *List {
 		r.warn("file", at.at, wrong("a list has an address, prefix or range on each line", "%s: %d of %d lines skipped, as they are no addresses; the first is line %d",
 			printable(full), n, text.entries+n, text.skipped[0]))
 	}
-	return &List{Source: full, File: true, Entries: text.entries, Skipped: len(text.skipped), SkippedLines: text.skipped, Masked: text.masked, Set: text.builder.Set()}
+	return &List{Source: full, File: true, Entries: text.entries, Skipped: len(text.skipped), SkippedLines: text.skipped, Masked: text.masked, Set: set}
 }
 
 // unread says why a list file cannot be read.

@@ -1,9 +1,12 @@
 package config
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"strings"
 
@@ -24,7 +27,6 @@ type listText struct {
 // is an ordinary size.
 func parseList(data []byte) (*listText, *fault) {
 	t := &listText{}
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	for number := 1; len(data) > 0; number++ {
 		line := data
 		if i := bytes.IndexByte(data, '\n'); i >= 0 {
@@ -32,34 +34,80 @@ func parseList(data []byte) (*listText, *fault) {
 		} else {
 			data = nil
 		}
-		if i := bytes.IndexByte(line, '#'); i >= 0 {
-			line = line[:i]
+		if w := t.line(line, number); w != nil {
+			return nil, w
 		}
-		if i := bytes.IndexByte(line, ';'); i >= 0 {
-			line = line[:i]
-		}
-		line = bytes.TrimSpace(line)
-		if len(line) == 0 {
-			continue
-		}
-		if s, ok := parseSpan4(line); ok {
-			t.add(s)
-			continue
-		}
-		if hostsLine(line) {
-			return nil, wrong("make a list of addresses; names of hosts cannot be in it", "line %d is a line of a hosts file", number)
-		}
-		s, w := parseSpan(string(line))
-		if w != nil {
-			if len(t.skipped) == 0 {
-				t.first = string(line)
-			}
-			t.skipped = append(t.skipped, number)
-			continue
-		}
-		t.add(s)
 	}
 	return t, nil
+}
+
+// scanList is parseList for a text that is read bit by bit. size is how many bytes it has, 0 where that is not known.
+func scanList(r io.Reader, path string, size int64) (*listText, *fault, error) {
+	const atOnce = 256 << 10
+	t := &listText{}
+	left := &io.LimitedReader{R: r, N: maxFile + 1}
+	in := bufio.NewReaderSize(left, atOnce)
+	// By its beginning: a list that grows as it is read is copied time and again.
+	if begin, err := in.Peek(atOnce); size > 0 && err == nil {
+		lines := int64(bytes.Count(begin, []byte{'\n'}))
+		t.builder.Grow(int(lines * (size + size/16) / atOnce))
+	}
+	for number := 1; ; number++ {
+		line, err := in.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) {
+			// Only a comment is as long.
+			var rest []byte
+			line = bytes.Clone(line)
+			rest, err = in.ReadBytes('\n')
+			line = append(line, rest...)
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, nil, err
+		}
+		if left.N == 0 {
+			return nil, nil, tooLarge(path)
+		}
+		if w := t.line(line, number); w != nil {
+			return nil, w, nil
+		}
+		if err != nil {
+			return t, nil, nil
+		}
+	}
+}
+
+// line reads one line, with or without its end.
+func (t *listText) line(line []byte, number int) *fault {
+	if number == 1 {
+		line = bytes.TrimPrefix(line, []byte("\xef\xbb\xbf"))
+	}
+	if i := bytes.IndexByte(line, '#'); i >= 0 {
+		line = line[:i]
+	}
+	if i := bytes.IndexByte(line, ';'); i >= 0 {
+		line = line[:i]
+	}
+	line = bytes.TrimSpace(line)
+	if len(line) == 0 {
+		return nil
+	}
+	if s, ok := parseSpan4(line); ok {
+		t.add(s)
+		return nil
+	}
+	if hostsLine(line) {
+		return wrong("make a list of addresses; names of hosts cannot be in it", "line %d is a line of a hosts file", number)
+	}
+	s, w := parseSpan(string(line))
+	if w != nil {
+		if len(t.skipped) == 0 {
+			t.first = string(line)
+		}
+		t.skipped = append(t.skipped, number)
+		return nil
+	}
+	t.add(s)
+	return nil
 }
 
 func (t *listText) add(s span) {

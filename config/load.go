@@ -20,7 +20,7 @@ func Load(path string, o Options) (*Config, error) {
 	}
 	// Schedules and local times are read by the machine's clock.
 	o.Now = o.Now.In(time.Local)
-	kept := &Snapshot{path: clean(path), files: map[string][]byte{}}
+	kept := &Snapshot{path: clean(path), files: map[string][]byte{}, long: map[string]reference{}}
 	l := &loader{
 		path: path, now: o.Now, text: o.Text, control: o.Control,
 		src: recorder{o.Source, kept}, taken: map[string]taken{},
@@ -28,7 +28,7 @@ func Load(path string, o Options) (*Config, error) {
 	}
 	l.guesses = &guesses{left: mostGuesses}
 	l.names = &names{src: l.src, guesses: l.guesses}
-	l.lists = &lists{src: l.src, beneath: l.beneath, control: o.Control, guesses: l.guesses, made: map[string]*policy.AddressSet{},
+	l.lists = &lists{src: l.src, kept: o.Kept, long: map[string]keptList{}, beneath: l.beneath, control: o.Control, guesses: l.guesses, made: map[string]*policy.AddressSet{},
 		byName: map[string]*List{}, broken: map[string]bool{}, places: map[string]string{}}
 	if err := l.files(); err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func Load(path string, o Options) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Snapshot = kept
+	c.Snapshot, c.long = kept, l.lists.long
 	return c, nil
 }
 

@@ -2,7 +2,9 @@ package config
 
 import (
 	"archive/tar"
+	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +12,8 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+
+	"pfw/config/policy"
 )
 
 // Snapshot is every file that a load read, contents and all. It is a Source: a load from it needs nothing from outside
@@ -17,6 +21,8 @@ import (
 type Snapshot struct {
 	path  string
 	files map[string][]byte
+	// long are the long lists, of which the text is on the disk.
+	long map[string]reference
 }
 
 // Path is the firewall.toml to load from the snapshot.
@@ -32,6 +38,35 @@ func (s *Snapshot) ReadFile(path string) ([]byte, error) {
 
 // ReadBeneath gives the contents of a file that was read. Where the file lay was judged at that time.
 func (s *Snapshot) ReadBeneath(path string, _ []string) ([]byte, error) { return s.ReadFile(path) }
+
+// Long tells whether there are long lists in it, whose text is yet to be read to save it.
+func (s *Snapshot) Long() bool { return len(s.long) > 0 }
+
+// Digest tells snapshots apart by what Save would write.
+func (s *Snapshot) Digest() [sha256.Size]byte {
+	h := sha256.New()
+	write := func(path string, data []byte) {
+		fmt.Fprintf(h, "%d %s %d ", len(path), path, len(data))
+		h.Write(data)
+	}
+	write(s.path, nil)
+	for _, p := range slices.Sorted(maps.Keys(s.files)) {
+		write(p, s.files[p])
+	}
+	for _, p := range slices.Sorted(maps.Keys(s.long)) {
+		write(p, fmt.Append(nil, s.long[p].file))
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// OpenBeneath opens a list that was read.
+func (s *Snapshot) OpenBeneath(path string, _ []string) (fs.File, error) {
+	data, err := s.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return FileOf(path, data), nil
+}
 
 // ReadDir lists the files of the directory that were read.
 func (s *Snapshot) ReadDir(path string, _ []string) ([]string, error) {
@@ -56,11 +91,12 @@ func (s *Snapshot) Save(w io.Writer) error {
 	paths := slices.DeleteFunc(slices.Sorted(maps.Keys(s.files)), func(p string) bool { return p == s.path })
 	// The first file is the one to load.
 	for _, p := range append([]string{s.path}, paths...) {
-		data := s.files[p]
-		if err := out.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: p, Size: int64(len(data)), Mode: 0o600}); err != nil {
+		if err := saveFile(out, p, int64(len(s.files[p])), bytes.NewReader(s.files[p])); err != nil {
 			return fmt.Errorf("save snapshot: %s: %w", p, err)
 		}
-		if _, err := out.Write(data); err != nil {
+	}
+	for _, p := range slices.Sorted(maps.Keys(s.long)) {
+		if err := s.long[p].save(out, p); err != nil {
 			return fmt.Errorf("save snapshot: %s: %w", p, err)
 		}
 	}
@@ -68,6 +104,14 @@ func (s *Snapshot) Save(w io.Writer) error {
 		return fmt.Errorf("save snapshot: %w", err)
 	}
 	return nil
+}
+
+func saveFile(out *tar.Writer, path string, size int64, from io.Reader) error {
+	if err := out.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: path, Size: size, Mode: 0o600}); err != nil {
+		return err
+	}
+	_, err := io.Copy(out, from)
+	return err
 }
 
 // ReadSnapshot reads what Save wrote.
@@ -126,6 +170,16 @@ func (r recorder) ReadFile(path string) ([]byte, error) {
 func (r recorder) ReadBeneath(path string, directories []string) ([]byte, error) {
 	data, err := r.from.ReadBeneath(path, directories)
 	return r.keep(path, data, err)
+}
+
+// OpenBeneath records nothing: who reads it keeps the contents, or refers to them.
+func (r recorder) OpenBeneath(path string, directories []string) (fs.File, error) {
+	return r.from.OpenBeneath(path, directories)
+}
+
+// refer records where a long list is to be found.
+func (r recorder) refer(path string, directories []string, file identity, set *policy.AddressSet) {
+	r.kept.long[clean(path)] = reference{r.from, path, directories, file, set}
 }
 
 func (r recorder) ReadDir(path string, directories []string) ([]string, error) {

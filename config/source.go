@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +18,8 @@ type Source interface {
 	// ReadBeneath reads a file that a rule file names; it fails with ErrOutside where the file, symbolic links followed,
 	// lies beneath none of the directories.
 	ReadBeneath(path string, directories []string) ([]byte, error)
+	// OpenBeneath is ReadBeneath for a list, which may be too long to be held in memory as it is.
+	OpenBeneath(path string, directories []string) (fs.File, error)
 	// ReadDir lists the names in a directory, in any order; it fails with ErrOutside as ReadBeneath does.
 	ReadDir(path string, directories []string) ([]string, error)
 }
@@ -49,6 +52,10 @@ func (d disk) ReadFile(path string) ([]byte, error) {
 
 func (disk) ReadBeneath(path string, directories []string) ([]byte, error) {
 	return readRegular(openBeneath(path, directories, unwaiting))
+}
+
+func (disk) OpenBeneath(path string, directories []string) (fs.File, error) {
+	return regular(openBeneath(path, directories, unwaiting))
 }
 
 func (disk) ReadDir(path string, directories []string) ([]string, error) {
@@ -132,20 +139,28 @@ func resolve(path string) (string, error) {
 // unwaiting opens a named pipe without waiting for a writer.
 const unwaiting = os.O_RDONLY | syscall.O_NONBLOCK
 
-// readRegular reads what was opened, unless that failed or it is no regular file.
+// readRegular reads what was opened, unless it failed or is no regular file.
 func readRegular(f *os.File, err error) ([]byte, error) {
-	if err != nil {
+	if f, err = regular(f, err); err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
+	return readAll(f, f.Name())
+}
+
+// regular gives what was opened, unless it failed or is no regular file.
+func regular(f *os.File, err error) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file", f.Name())
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file", f.Name())
 	}
-	return readAll(f, f.Name())
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 func readAll(r io.Reader, path string) ([]byte, error) {
@@ -154,7 +169,9 @@ func readAll(r io.Reader, path string) ([]byte, error) {
 		return nil, err
 	}
 	if len(data) > maxFile {
-		return nil, fmt.Errorf("%s is larger than %d MiB", path, maxFile>>20)
+		return nil, tooLarge(path)
 	}
 	return data, nil
 }
+
+func tooLarge(path string) error { return fmt.Errorf("%s is larger than %d MiB", path, maxFile>>20) }
