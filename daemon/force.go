@@ -61,7 +61,7 @@ func (f *force) attrs() []any {
 
 // load reads the rule file from the disk. control says that the outcome goes over the control socket.
 func (d *Daemon) load(control bool) (*loaded, error) {
-	return loadFile(d.o.Config, config.Options{Now: time.Now(), Control: control})
+	return loadFile(d.o.Config, config.Options{Now: time.Now(), Control: control, Kept: d.o.kept})
 }
 
 func loadFile(path string, o config.Options) (*loaded, error) {
@@ -115,6 +115,7 @@ func (d *Daemon) put(ctx context.Context, l *loaded) error {
 	d.faults.clear(unrestored)
 	d.faults.clear(unscheduled)
 	d.readers.retire(p)
+	d.o.kept.Take(l.config)
 	d.trial.Store(l.trial)
 	generation := d.nextGeneration()
 	d.force.Store(&force{

@@ -25,7 +25,7 @@ func TestPanicWaitsForNoneOfManyReloads(t *testing.T) {
 	if err := d.WaitNotice("RELOADING=1", limit); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(shortly) // for all to stand in line
+	before := len(reloaded)
 	pfw(t, d, "panic")
 	isIn(t, d, "panic")
 	done := 0
@@ -41,9 +41,10 @@ func TestPanicWaitsForNoneOfManyReloads(t *testing.T) {
 			t.Fatal("a reload has no end")
 		}
 	}
-	// The first was under way, and may have been done by then.
-	if done > 1 {
-		t.Errorf("the panic waited for %d reloads", done)
+	// One was under way, and may have been done by then. Those of a list that is as it was take no time: some may come between
+	// the count and the panic.
+	if done > before+2 {
+		t.Errorf("the panic waited for %d reloads", done-before)
 	}
 	// Nothing is wrong with the file.
 	reload(t, d)

@@ -1,14 +1,18 @@
 package daemon
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"pfw/config"
@@ -33,7 +37,7 @@ func loadFirst(o Options, now instant) (*loaded, error) {
 }
 
 func loadFileOrLastGood(o Options) (*loaded, error) {
-	l, refused := loadFile(o.Config, config.Options{Now: time.Now()})
+	l, refused := loadFile(o.Config, config.Options{Now: time.Now(), Kept: o.kept})
 	if refused == nil {
 		return l, nil
 	}
@@ -68,13 +72,47 @@ func loadLastGood(stateDir string) (*loaded, error) {
 	return l, nil
 }
 
-// saveLastGood keeps what was read for a start with a bad file.
+// goodFile is the last good policy's file as this process saved it.
+type goodFile struct {
+	sync.Mutex
+	saved [sha256.Size]byte
+	// next is what is to be saved, which may be newer than what was.
+	next atomic.Pointer[config.Snapshot]
+}
+
+// saveLastGood keeps what was read for a start with a bad file. Nobody waits for the writing of long lists, and that of what
+// is there already is left out.
 func (d *Daemon) saveLastGood(s *config.Snapshot) {
+	d.good.next.Store(s)
+	if !s.Long() {
+		d.saveNext()
+		return
+	}
+	d.group.Go(func() error {
+		d.saveNext()
+		// What was needed to read the lists and to load them is needed no more.
+		debug.FreeOSMemory()
+		return nil
+	})
+}
+
+func (d *Daemon) saveNext() {
+	d.good.Lock()
+	defer d.good.Unlock()
+	s := d.good.next.Swap(nil)
+	if s == nil {
+		return
+	}
+	digest := s.Digest()
+	if _, err := os.Stat(lastGood(d.o.StateDir)); err == nil && digest == d.good.saved {
+		return
+	}
 	if err := replaceFile(lastGood(d.o.StateDir), func(w io.Writer) error { return s.Save(w) }); err != nil {
 		d.log.Warn("last good policy not saved", "error", err)
 		d.unsaved(unsavedPolicy, err)
 		return
 	}
+	d.good.saved = digest
 	d.faults.clear(unsavedPolicy)
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"pfw/config"
 	"pfw/daemon/api"
 	"pfw/daemon/audit"
 	"pfw/daemon/systemd"
@@ -33,6 +34,9 @@ type Options struct {
 	Log                  *slog.Logger
 	// WithoutOwner does not ask the kernel to keep others off the table, as kernels before 6.9 cannot.
 	WithoutOwner bool
+
+	// kept are the long lists that were read last.
+	kept *config.Kept
 }
 
 // Daemon is a running pfwd.
@@ -61,6 +65,7 @@ type Daemon struct {
 	force    atomic.Pointer[force]
 	// protecting is since when without a break, as far as this process knows, the table has refused what no rule lets in.
 	protecting atomic.Pointer[time.Time]
+	good       goodFile
 	// giveUp ends the loading of a policy that is not in force yet, nil while none is loaded.
 	giveUp atomic.Pointer[context.CancelCauseFunc]
 	// hurried counts those who want everything blocked at once: until it is, no policy is loaded.
@@ -101,6 +106,7 @@ func Run(ctx context.Context, o Options) error {
 	defer signal.Stop(signals)
 
 	began := time.Now()
+	o.kept = new(config.Kept)
 	boot, err := bootID()
 	if err != nil {
 		return err
