@@ -30,37 +30,52 @@ func (t *Table) Apply(ctx context.Context, r Ruleset) (Applied, error) {
 	if err := t.refresh(ctx); err != nil {
 		return Applied{}, err
 	}
-	p, err := t.plan(&r)
-	if err != nil {
-		return Applied{}, err
-	}
 	emptied := r.empties(t.last)
-	if swap := p.swap(); p.changes(swap) {
-		if err := t.execute(ctx, p, swap); err != nil {
+	done, err := false, error(nil)
+	if !emptied {
+		done, err = t.editInPlace(ctx, &r)
+	}
+	if err != nil {
+		t.log.Warn("lists not changed in place; all is loaded anew", "error", err)
+	}
+	if !done {
+		if err := t.replace(ctx, &r); err != nil {
 			return Applied{}, err
 		}
 	}
-	t.logged = maps.Clone(r.logged)
+	t.logged, t.hashes = maps.Clone(r.logged), r.hashes()
 	retired, err := t.retire(ctx, r.counters)
 	if err != nil {
 		// The rules are in force. The counters stay, and the next Apply tries again.
 		t.log.Warn("counters of rules that are gone could not be deleted", "error", err)
 	}
-	t.left = t.last
-	if err := t.record(); err != nil {
-		// In force is in force: a full disk must not keep a firewall from starting.
-		t.log.Warn("the ruleset is in force, but not recorded; the next process will find it changed", "error", err)
+	if t.last != t.left || t.unfinished {
+		t.left = t.last
+		if err := t.record(); err != nil {
+			// In force is in force: a full disk must not keep a firewall from starting.
+			t.log.Warn("the ruleset is in force, but not recorded; the next process will find it changed", "error", err)
+		}
 	}
 	return Applied{Generation: uint64(t.last.Generation), Retired: retired, Emptied: emptied}, nil
 }
 
+// replace loads what is new and swaps the rules, where anything is new.
+func (t *Table) replace(ctx context.Context, r *Ruleset) error {
+	p, err := t.plan(r)
+	if err != nil {
+		return err
+	}
+	if swap := p.swap(); p.changes(swap) {
+		return t.execute(ctx, p, swap)
+	}
+	return nil
+}
+
 // execute carries a plan out: all of it, or nothing stays of it.
 func (t *Table) execute(ctx context.Context, p *plan, swap *batch) error {
-	if err := t.recordUnfinished(); err != nil {
-		t.log.Warn("that a ruleset is about to be swapped is not recorded", "error", err)
-	}
+	t.recordUnfinished()
 	before := t.last
-	if err := p.stage(func(b *batch) error { return t.change(ctx, b) }); err != nil {
+	if err := p.stage(func(b *batch) error { return t.change(ctx, b) }, t.filler(ctx).fill); err != nil {
 		return errors.Join(fmt.Errorf("load what is new: %w", err), t.takeBack(before), t.record())
 	}
 	if err := t.swap(ctx, p, swap); err != nil {
@@ -140,6 +155,9 @@ func (t *Table) trusted(set string) bool {
 
 // roomFor bounds a transaction that may be cut in pieces, so that a big list does not take as much memory again.
 func (s *socket) roomFor() int { return min(s.room, 16<<20) - maxElementBytes - 1<<10 }
+
+// fillRoom bounds one that holds nothing but the elements of a long list.
+func (s *socket) fillRoom() int { return min(s.room-maxElementBytes-(4<<10), fillBytes) }
 
 // freshName gives a name that no set in the kernel has: one of that name may be there that is not trusted any more.
 func (t *Table) freshName(contents string) string {

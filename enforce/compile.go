@@ -3,6 +3,7 @@ package enforce
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"pfw/config/policy"
@@ -19,7 +20,7 @@ type Options struct {
 
 // Compile makes the ruleset of a policy. The same policy at the same time gives the same ruleset.
 func Compile(p *policy.Policy, o Options) Ruleset {
-	c := compiler{policy: p, options: o, sets: map[string]set{}, windows: map[*policy.Schedule]timeMatch{}, counted: map[string]bool{}, made: map[string]bool{}, logged: map[string]bool{}}
+	c := compiler{policy: p, options: o, sets: map[string]set{}, windows: map[*policy.Schedule]timeMatch{}, counted: map[string]bool{}, made: map[string]bool{}, logged: map[string]bool{}, numbered: strings.NewReplacer()}
 	for _, s := range dynamicSets() {
 		c.keep(s)
 	}
@@ -41,7 +42,7 @@ func Compile(p *policy.Policy, o Options) Ruleset {
 		sets:     slices.SortedFunc(maps.Values(c.sets), func(a, b set) int { return compareNames(a.name, b.name) }),
 		counters: c.names,
 		// A chain stands before those that go to it.
-		chains: slices.Concat(c.chains, c.bases),
+		chains: c.unfold(slices.Concat(c.chains, c.bases)),
 		logged: c.logged,
 	}
 }
@@ -61,6 +62,9 @@ type compiler struct {
 	// spent counts rules and elements as they are made of lines, and budget is what they may come to.
 	spent, budget int
 	logged        map[string]bool
+	// lists are the digests of the long lists, each with its number, and numbered puts the one for the other.
+	lists    []string
+	numbered *strings.Replacer
 }
 
 // direction makes the chain at a hook and those of its rules, one after the other.

@@ -10,7 +10,8 @@ const crossFan = 4
 // names its address, which a few sets tell, it comes back and the first line of its address decides; else the block does.
 // So nothing but blocks is led to from more than one place: kernels before 6.19 go all ways to see whether they end.
 func (c *compiler) crossed(lines []*line, k known) (part, bool) {
-	if k.blocks || len(lines) <= 4*leaf {
+	// Of a long list it is known what is near none of its entries, and what is on none must be told here.
+	if k.blocks || len(lines) <= 4*leaf || slices.ContainsFunc(lines, (*line).isLong) {
 		return part{}, false
 	}
 	alone, by, ok := k.cross(lines)

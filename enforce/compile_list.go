@@ -1,9 +1,6 @@
 package enforce
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"io"
 	"slices"
 	"strings"
 
@@ -19,6 +16,7 @@ import (
 //   - each family and each protocol with a header goes on with its own lines (families, protocols);
 //   - a map leads the values of a dimension to the lines that they may meet, and what is left to the lines that do not ask for
 //     it (classes); or, in order, maps stand between a few such lines (runs);
+//   - where few lines ask for long lists, each has its place, and what stands between them is a list of its own (between);
 //   - of lines that ask for two different values, a packet that has none of the one goes on with the others alone, and one
 //     that has both is led to the block of lines where the first of it stands (crossed, parted);
 //   - what is left is cut into blocks, each behind a set of all values that it asks for (cut).
@@ -51,7 +49,7 @@ func (c *compiler) list(lines []*line, k known) part {
 	if len(lines) <= leaf || k.blocks && len(lines) <= block || k.depth >= mostDepth || c.spent > c.budget {
 		return part{c.linear(lines, k), "lines"}
 	}
-	for _, way := range []func([]*line, known) (part, bool){c.families, c.protocols, c.classes, c.runs, c.crossed, c.parted} {
+	for _, way := range []func([]*line, known) (part, bool){c.families, c.protocols, c.classes, c.runs, c.between, c.crossed, c.parted} {
 		if p, ok := way(lines, k); ok {
 			return p
 		}
@@ -69,11 +67,7 @@ func (k known) decisive(lines []*line) []*line {
 
 // named adds a chain that is named by its rules.
 func (c *compiler) named(k known, p part) string {
-	sum := sha256.New()
-	for _, r := range p.rules {
-		io.WriteString(sum, r.text()+"\n")
-	}
-	name := k.path() + p.asks + "_" + hex.EncodeToString(sum.Sum(nil)[:10])
+	name := k.path() + p.asks + "_" + c.digest(p.rules)
 	if !c.made[name] {
 		c.made[name] = true
 		c.chains = append(c.chains, chain{name: name, rules: p.rules, fixed: true})

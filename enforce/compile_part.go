@@ -48,6 +48,40 @@ func (c *compiler) runs(lines []*line, k known) (part, bool) {
 	return p, true
 }
 
+// between is for a few lines that ask for long lists: what stands before, between and after them is compiled without them.
+func (c *compiler) between(lines []*line, k known) (part, bool) {
+	const mostBetween = 4
+	starts := []int{0}
+	for i := 1; i < len(lines); i++ {
+		if lines[i].isLong() != lines[i-1].isLong() {
+			starts = append(starts, i)
+		}
+	}
+	if k.blocks || !slices.ContainsFunc(lines, (*line).isLong) || len(starts) > 2*mostBetween {
+		return part{}, false
+	}
+	p := part{asks: "between"}
+	for i, from := range starts {
+		some := lines[from:]
+		if i+1 < len(starts) {
+			some = lines[from:starts[i+1]]
+		}
+		if some[0].isLong() || len(some) <= leaf {
+			p.rules = append(p.rules, c.linear(some, k)...)
+			continue
+		}
+		p.rules = append(p.rules, rule{statements: []statement{c.branch(some, k, true).statement()}})
+	}
+	return p, true
+}
+
+// isLong tells of a line that asks for a long list.
+func (l *line) isLong() bool {
+	return slices.ContainsFunc([]end{source, destination}, func(e end) bool {
+		return l.asks.has(listedSource<<(e-source)) && isLong(l.ends[e-source].Set(), l.family)
+	})
+}
+
 // group is lines that ask for one fact.
 type group struct {
 	fact  facts
@@ -89,8 +123,8 @@ func (k known) first(fact facts) bool {
 	return false
 }
 
-// avoids asks whether a packet's value is none that a line of the group asks for; ok is false where that takes too many
-// questions.
+// avoids asks whether a packet's value is none that a line of the group asks for, and of long lists whether it is near none;
+// ok is false where that takes too many questions.
 func (c *compiler) avoids(g group, k known) (tests []statement, ok bool) {
 	for d := range dimension(dimensions) {
 		if !g.fact.has(d.fact()) {
@@ -160,6 +194,8 @@ func (c *compiler) avoidsLists(g group, e end, k known) (tests []statement, ok b
 		case lookup:
 			s.not = !s.not
 			tests = append(tests, s)
+		case onList:
+			tests = append(tests, s.avoids())
 		case addressIn:
 			return nil, false
 		}
@@ -251,11 +287,16 @@ func (c *compiler) guard(lines []*line, k known) []rule {
 func implied(tests []statement, k known) []statement {
 	var out []statement
 	for _, s := range tests {
-		if x, ok := s.(lookup); ok {
-			for _, y := range x.question.implies() {
-				if !slices.Contains(out, y) {
-					out = append(out, y)
-				}
+		var before []statement
+		switch x := s.(type) {
+		case lookup:
+			before = x.question.implies()
+		case maskedIn:
+			before = []statement{impliedFamily{x.family}}
+		}
+		for _, y := range before {
+			if !slices.Contains(out, y) {
+				out = append(out, y)
 			}
 		}
 		out = append(out, s)

@@ -53,6 +53,10 @@ var (
 	fibKind = kind{typeText: "type fib_addrtype", datatype: nftables.TypeFIBAddr, bytes: 4, native: true,
 		spell: func(v, _ []byte) string { return fmt.Sprint(binaryutil.NativeEndian.Uint32(v)) }}
 
+	// The hashes of long lists: addresses, with their low bits zero.
+	hash4Kind = kind{typeText: "type ipv4_addr", datatype: nftables.TypeIPAddr, bytes: 4, spell: addressText}
+	hash6Kind = kind{typeText: "type ipv6_addr", datatype: nftables.TypeIP6Addr, bytes: 16, spell: addressText}
+
 	// An IPv6 remote is banned by its /64: the key is the address with the rest zero.
 	banned4Kind = kind{typeText: "type ipv4_addr", datatype: nftables.TypeIPAddr, bytes: 4}
 	banned6Kind = kind{typeText: "type ipv6_addr", datatype: nftables.TypeIP6Addr, bytes: 16}

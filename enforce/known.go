@@ -174,6 +174,9 @@ func (c *compiler) address(a policy.Addresses, f policy.Family, e end) statement
 			return addressIn{family: f, end: e, not: not, one: r}
 		}
 	}
+	if !not && isLong(s, f) {
+		return c.bigAddress(s, f, e)
+	}
 	return lookup{question: question{dimension: e.dimension(), family: f}, not: not, set: c.keep(addressSet(s, f))}
 }
 

@@ -35,7 +35,7 @@ func sent(t testing.TB, table *Table, p *policy.Policy) (staged, swapped int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := plan.stage(func(b *batch) error { staged += len(b.messages); return nil }); err != nil {
+	if err := plan.stage(func(b *batch) error { staged += len(b.messages); return nil }, nil); err != nil {
 		t.Fatal(err)
 	}
 	return staged, len(plan.swap().messages)
@@ -190,10 +190,8 @@ func TestAnEndBetweenLoadAndSwap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := table.recordUnfinished(); err != nil {
-		t.Fatal(err)
-	}
-	if err := plan.stage(func(b *batch) error { return table.change(t.Context(), b) }); err != nil {
+	table.recordUnfinished()
+	if err := plan.stage(func(b *batch) error { return table.change(t.Context(), b) }, nil); err != nil {
 		t.Fatal(err)
 	}
 	crash(t, table)

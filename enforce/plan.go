@@ -33,13 +33,16 @@ type plannedChain struct {
 }
 
 // plan compares the ruleset with the table as it was read last.
-func (t *Table) plan(r *Ruleset) (*plan, error) {
+func (t *Table) plan(r *Ruleset) (*plan, error) { return t.planBy(r, t.held) }
+
+// planBy is plan where held maps contents to the sets that hold them.
+func (t *Table) planBy(r *Ruleset, held map[string]string) (*plan, error) {
 	p := &plan{ruleset: r, table: t, names: map[string]string{}, fresh: map[string]bool{}, chains: make(map[string]*plannedChain, len(r.chains))}
 	for i := range r.sets {
 		s := &r.sets[i]
-		switch name, held := t.held[s.name]; {
+		switch name, there := held[s.name]; {
 		case s.dynamic:
-		case held:
+		case there:
 			p.names[s.name] = name
 		default:
 			p.names[s.name] = t.freshName(s.name)
@@ -158,8 +161,9 @@ func (p *plan) swapSets(b *batch) {
 	}
 }
 
-// stage puts there what nobody refers to yet: in pieces, so that a big list does not take as much memory again.
-func (p *plan) stage(commit func(*batch) error) error {
+// stage puts there what nobody refers to yet: in pieces, so that a big list does not take as much memory again. fill puts
+// the elements of a long list into a set that is there.
+func (p *plan) stage(commit func(*batch) error, fill func(s *set, kernelName string) error) error {
 	t, b := p.table, &batch{}
 	cut := func(more int) error {
 		if b.bytes+more <= t.socket.roomFor() {
@@ -181,14 +185,19 @@ func (p *plan) stage(commit func(*batch) error) error {
 			return err
 		}
 	}
+	var long []*set
 	for i := range p.ruleset.sets {
 		s := &p.ruleset.sets[i]
 		if !p.fresh[s.name] {
 			continue
 		}
 		name := p.names[s.name]
-		t.counts[name] = s.count
+		t.counts[name] = s.length()
 		b.addSet(s, name)
+		if s.to == nil && s.count > bigList {
+			long = append(long, s)
+			continue
+		}
 		e := b.elementsOf("add", unix.NFT_MSG_NEWSETELEM, name)
 		for x := range s.elements {
 			e.add(x)
@@ -199,6 +208,17 @@ func (p *plan) stage(commit func(*batch) error) error {
 			}
 		}
 		e.flush()
+	}
+	if len(long) > 0 {
+		if err := commit(b); err != nil {
+			return err
+		}
+		b = &batch{}
+	}
+	for _, s := range long {
+		if err := fill(s, p.names[s.name]); err != nil {
+			return err
+		}
 	}
 	for _, c := range staged {
 		b.addRules(c.name, c.rules)

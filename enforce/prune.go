@@ -42,24 +42,33 @@ func (r *reached) chain(name string) {
 
 func (r *reached) rules(list []rule) {
 	for _, line := range list {
-		for _, s := range line.statements {
-			switch s := s.(type) {
-			case goTo:
-				r.chain(s.chain)
-			case jumpTo:
-				r.chain(s.chain)
-			case lookup:
-				r.sets[s.set] = true
-			case duringTimes:
-				r.sets[s.set] = true
-			case answerless:
-				r.sets[answerlessSet] = true
-			case choose:
-				if !r.sets[s.table] {
-					r.sets[s.table] = true
-					for _, b := range r.c.sets[s.table].to {
-						r.chain(b.chain)
-					}
+		r.statements(line.statements)
+	}
+}
+
+func (r *reached) statements(list []statement) {
+	for _, s := range list {
+		switch s := s.(type) {
+		case onList:
+			r.statements(s.near)
+			r.statements(s.any)
+		case maskedIn:
+			r.sets[s.set] = true
+		case goTo:
+			r.chain(s.chain)
+		case jumpTo:
+			r.chain(s.chain)
+		case lookup:
+			r.sets[s.set] = true
+		case duringTimes:
+			r.sets[s.set] = true
+		case answerless:
+			r.sets[answerlessSet] = true
+		case choose:
+			if !r.sets[s.table] {
+				r.sets[s.table] = true
+				for _, b := range r.c.sets[s.table].to {
+					r.chain(b.chain)
 				}
 			}
 		}

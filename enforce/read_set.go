@@ -11,15 +11,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// nftaSetCount is NFTA_SET_COUNT, which newer kernels tell (include/uapi/linux/netfilter/nf_tables.h).
+const nftaSetCount = 20
+
 // readSets does not leave it to the nftables package, which gives up at a set of a type that it does not know.
 func (s *socket) readSets(got *snapshot, counts func(set string) int) error {
 	err := s.dump(unix.NFT_MSG_GETSET, inTable(), func(a []byte) error {
 		flags := uint32(number(at(a, unix.NFTA_SET_FLAGS)))
-		size := number(at(at(a, unix.NFTA_SET_DESC), unix.NFTA_SET_DESC_SIZE))
+		room := uint32(number(at(at(a, unix.NFTA_SET_DESC), unix.NFTA_SET_DESC_SIZE)))
+		size, elements := uint32(0), 0
+		if flags&unix.NFT_SET_TIMEOUT != 0 {
+			size = room // Its elements come and go.
+		} else {
+			elements = int(number(at(a, nftaSetCount)))
+		}
 		got.Sets[text(at(a, unix.NFTA_SET_NAME))] = setState{
-			Shape:     shapeText(uint32(number(at(a, unix.NFTA_SET_KEY_TYPE))), uint32(number(at(a, unix.NFTA_SET_KEY_LEN))), flags, uint32(size)),
+			Shape:     shapeText(uint32(number(at(a, unix.NFTA_SET_KEY_TYPE))), uint32(number(at(a, unix.NFTA_SET_KEY_LEN))), flags, size),
 			anonymous: flags&unix.NFT_SET_ANONYMOUS != 0,
 			Leads:     flags&unix.NFT_SET_MAP != 0,
+			elements:  elements, room: int(room),
 		}
 		return nil
 	})
@@ -57,7 +67,11 @@ func shapeText(magic, bytes, flags, size uint32) string {
 
 // shape describes a set as the kernel will.
 func (s *set) shape() string {
-	return shapeText(s.kind.datatype.GetNFTMagic(), uint32(s.kind.bytes), s.flags(), s.size)
+	size := s.size
+	if !s.dynamic {
+		size = 0
+	}
+	return shapeText(s.kind.datatype.GetNFTMagic(), uint32(s.kind.bytes), s.flags(), size)
 }
 
 func elementText(value []byte, end bool, verdict []byte) string {
@@ -78,9 +92,18 @@ func elementsHash(lines []string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// length is by how many spans it is decided whether a set is read back. To know what is in a part of a list takes a walk
+// through all of it.
+func (s *set) length() int {
+	if s.share != nil {
+		return max(s.count, s.share.list.Len(s.share.family))
+	}
+	return s.count
+}
+
 // hash is what reading the set back must give, "" where it is not read back.
 func (s *set) hash() string {
-	if s.dynamic || s.count > readBack {
+	if s.dynamic || s.length() > readBack {
 		return ""
 	}
 	var lines []string

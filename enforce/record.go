@@ -25,15 +25,27 @@ func (t *Table) recordPath() string { return filepath.Join(t.options.StateDir, r
 
 // record writes down what is in force. Not to the disk for good: a machine that goes down takes the table with it.
 func (t *Table) record() error {
+	err := error(nil)
 	if t.left == nil {
-		return t.dropRecord()
+		err = t.dropRecord()
+	} else {
+		err = t.write(left{snapshot: *t.left, Counters: slices.Sorted(maps.Keys(t.left.counters))})
 	}
-	return t.write(left{snapshot: *t.left, Counters: slices.Sorted(maps.Keys(t.left.counters))})
+	t.unfinished = err != nil
+	return err
 }
 
 // recordUnfinished writes down that the table is about to be changed, so that a process that ends in between is not taken
 // for somebody who tampers.
-func (t *Table) recordUnfinished() error { return t.write(left{Unfinished: true}) }
+func (t *Table) recordUnfinished() {
+	if t.unfinished {
+		return
+	}
+	t.unfinished = true
+	if err := t.write(left{Unfinished: true}); err != nil {
+		t.log.Warn("that a ruleset is about to be swapped is not recorded", "error", err)
+	}
+}
 
 func (t *Table) write(l left) error {
 	if t.options.StateDir == "" {

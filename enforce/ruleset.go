@@ -17,6 +17,17 @@ type Ruleset struct {
 	logged map[string]bool
 }
 
+// hashes are the hashes of long lists by their contents.
+func (r *Ruleset) hashes() map[string]*set {
+	out := map[string]*set{}
+	for i := range r.sets {
+		if s := &r.sets[i]; s.share != nil {
+			out[s.name] = s
+		}
+	}
+	return out
+}
+
 // chain is a list of rules, at a hook or for other chains to go to.
 type chain struct {
 	name string

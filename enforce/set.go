@@ -11,8 +11,9 @@ import (
 	"pfw/config/policy"
 )
 
-// Set is a named set of the table. What is in it when it is loaded never changes: a set that rules ask for is named by its
-// contents, so that rules share it, and a reload sends only what is new.
+// Set is a named set of the table. It does not change: a set that rules ask for is named by its contents, so that rules
+// share it, and a reload sends only what is new. In the kernel, the hash of a long list may be edited to hold other contents,
+// and then bears the name of those before.
 type set struct {
 	name string
 	kind *kind
@@ -21,6 +22,8 @@ type set struct {
 	size    uint32 // in elements at most, of what is a hash; 0: none
 	count   int    // of spans
 	spans   iter.Seq[span]
+	// share is what of a long list the set holds, nil for others.
+	share *share
 	// to is where a map leads, span by span; nil of a set.
 	to []branch
 }
@@ -49,18 +52,60 @@ func contents(k *kind, count int, spans iter.Seq[span]) set {
 }
 
 func addressSet(a *policy.AddressSet, f policy.Family) set {
-	k := &ipv4Kind
-	if f == policy.IPv6 {
-		k = &ipv6Kind
+	k := rangesKind(f)
+	if a.Len(f) < bigList {
+		return contents(k, a.Len(f), rangesOf(a, f))
 	}
-	return contents(k, a.Len(f), func(yield func(span) bool) {
+	id := a.Digest(f)
+	return set{name: k.prefix + hex.EncodeToString(id[:10]), kind: k, count: a.Len(f), spans: rangesOf(a, f)}
+}
+
+func rangesKind(f policy.Family) *kind {
+	if f == policy.IPv4 {
+		return &ipv4Kind
+	}
+	return &ipv6Kind
+}
+
+func rangesOf(a *policy.AddressSet, f policy.Family) iter.Seq[span] {
+	return func(yield func(span) bool) {
 		for r := range a.Ranges(f) {
-			if !yield(span{keyOf(r.First.AsSlice()), keyOf(r.Last.AsSlice())}) {
+			if !yield(span{addressKeyOf(r.First), addressKeyOf(r.Last)}) {
 				return
 			}
 		}
-	})
+	}
 }
+
+func addressKeyOf(a netip.Addr) key {
+	var k key
+	if a.Is4() {
+		four := a.As4()
+		copy(k[:], four[:])
+	} else {
+		six := a.As16()
+		copy(k[:], six[:])
+	}
+	return k
+}
+
+// hashSet makes the hash of a part of a long list.
+func hashSet(name string, count int, p *share) set {
+	k := &hash4Kind
+	if p.family == policy.IPv6 {
+		k = &hash6Kind
+	}
+	return set{name: name, kind: k, size: roomFor(count), count: count, share: p, spans: func(yield func(span) bool) {
+		for v := range p.values() {
+			if x := keyOf(v); !yield(span{x, x}) {
+				return
+			}
+		}
+	}}
+}
+
+// roomFor sizes a hash so that a list may grow by an eighth in place.
+func roomFor(count int) uint32 { return uint32(count + count/8 + 64) }
 
 // setOf makes a set of runs in ascending order.
 func (k *kind) setOf(runs []run) set {

@@ -53,6 +53,9 @@ func (w *walker) step(r rule) step {
 		case lookup:
 			s.lookups++
 			s.asks, s.found = true, s.found || !x.not
+		case maskedIn:
+			s.lookups++
+			s.asks, s.found = true, s.found || !x.not
 		case choose:
 			s.lookups++
 			s.to = append(s.to, w.sets[x.table].to...)

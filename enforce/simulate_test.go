@@ -249,6 +249,15 @@ func (s *simulator) holds(x statement, f *policy.Flow) bool {
 		return between(x.question(), r.first[:2], r.last[:2], false)
 	case icmpTypeIs:
 		return between(x.question(), []byte{x.one}, []byte{x.one}, false)
+	case maskedIn:
+		v, ok := valueOfFlow(question{dimension: x.end.dimension(), family: x.family}, f)
+		s.lookups++
+		if !ok {
+			return false
+		}
+		a, _ := netip.AddrFromSlice(v)
+		p, _ := a.Prefix(x.bits)
+		return (s.sets[x.set].find(p.Addr().AsSlice()) >= 0) != x.not
 	case lookup:
 		v, ok := valueOfFlow(x.question, f)
 		s.lookups++

@@ -37,7 +37,7 @@ type chainState struct {
 }
 
 type setState struct {
-	// Shape is the type of the keys, the flags and the size in words.
+	// Shape is the type of the keys, the flags and the size of a dynamic set in words.
 	Shape string `json:"shape"`
 	// Holds names the contents that were loaded into the set, and Count how many spans they have. Empty of a dynamic set.
 	Holds string `json:"holds,omitempty"`
@@ -45,6 +45,8 @@ type setState struct {
 	// Hash is of the elements, "" of a set that is dynamic or too big to be read back.
 	Hash string `json:"hash,omitempty"`
 
+	// elements is how many the kernel counts, 0 where it does not tell; room is for how many there is room, 0 for any number.
+	elements, room int
 	// anonymous sets belong to one rule and go with it.
 	anonymous bool
 	// Leads says that it is a map.

@@ -86,12 +86,32 @@ func (s *socket) commit(ctx context.Context, b *batch) error {
 	if err != nil {
 		return fmt.Errorf("send transaction: %w", err)
 	}
-	return s.answers(b, sent)
+	return s.answers(sent[0].Header.Sequence, b.about)
+}
+
+// commitBytes sends a transaction that is written out already, the first message of which has the sequence number first.
+func (s *socket) commitBytes(ctx context.Context, batch []byte, first uint32, about func(distance uint32) string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	raw, err := s.nl.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("send transaction: %w", err)
+	}
+	var failed error
+	err = raw.Write(func(fd uintptr) bool {
+		failed = unix.Sendto(int(fd), batch, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+		return !errors.Is(failed, unix.EAGAIN) && !errors.Is(failed, unix.EINTR)
+	})
+	if err := errors.Join(err, failed); err != nil {
+		return fmt.Errorf("send transaction: %w", err)
+	}
+	return s.answers(first, about)
 }
 
 // answers reads what the kernel had to say. It has answered in full when the send returns: there is an error message for
 // each change that failed, and nothing where all went well.
-func (s *socket) answers(b *batch, sent []netlink.Message) error {
+func (s *socket) answers(sequence uint32, about func(distance uint32) string) error {
 	var first error
 	for {
 		ready, err := s.readable()
@@ -110,7 +130,7 @@ func (s *socket) answers(b *batch, sent []netlink.Message) error {
 		case errors.Is(err, unix.ENOBUFS) && !(errors.As(err, &op) && op.Sequence != 0):
 			first = fmt.Errorf("%w: %w", errUnknownOutcome, err)
 		case errors.As(err, &op) && op.Sequence != 0:
-			first = fmt.Errorf("%s: %w", b.about(op.Sequence-sent[0].Header.Sequence), op)
+			first = fmt.Errorf("%s: %w", about(op.Sequence-sequence), op)
 		default:
 			return fmt.Errorf("%w: %w", errUnknownOutcome, err)
 		}

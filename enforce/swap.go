@@ -114,7 +114,7 @@ func (p *plan) missing(got, before *snapshot) []string {
 			say("set %s is not there", name)
 		case state.Shape != s.shape():
 			say("set %s is %s and not %s", name, state.Shape, s.shape())
-		case s.hash() != state.Hash:
+		case s.hash() != state.Hash || s.share != nil && state.elements > 0 && state.elements != s.count:
 			say("set %s does not have the elements that it was given", name)
 		}
 	}
@@ -140,6 +140,7 @@ func (t *Table) retire(ctx context.Context, wanted []string) (Counters, error) {
 	for _, name := range slices.Sorted(maps.Keys(gone)) {
 		b.deleteObject(object{name, unix.NFT_OBJECT_COUNTER})
 	}
+	t.recordUnfinished()
 	if err := t.change(ctx, &b); err != nil {
 		return newCounters(), err
 	}

@@ -37,6 +37,8 @@ type Table struct {
 	ready bool
 	// last is the table as it was when it was read last: nil where we know nothing of it. left is how Apply left it.
 	last, left *snapshot
+	// unfinished says that the record tells of a change that is under way.
+	unfinished bool
 	// moved says that the ruleset of some table changed in a way that is not ours since last was read.
 	moved bool
 	// held maps contents to the set that holds them in the kernel, for sets that are as they were loaded.
@@ -45,7 +47,9 @@ type Table struct {
 	kept map[string]string
 	// logged is the ruleset's.
 	logged map[string]bool
-	// counts is how many elements each set holds, for reading back.
+	// hashes are those of long lists in the ruleset, by their contents, for a change in place.
+	hashes map[string]*set
+	// counts is the length of each set, for reading back.
 	counts map[string]int
 }
 
@@ -73,7 +77,7 @@ func Open(o TableOptions) (*Table, error) {
 // forget drops what is known of the table.
 func (t *Table) forget() {
 	t.ready, t.owned, t.last, t.left = false, false, nil, nil
-	t.held, t.kept, t.counts, t.logged = map[string]string{}, map[string]string{}, map[string]int{}, map[string]bool{}
+	t.held, t.kept, t.counts, t.logged, t.hashes = map[string]string{}, map[string]string{}, map[string]int{}, map[string]bool{}, nil
 }
 
 // Owned tells whether the kernel keeps others off the table.
@@ -111,11 +115,15 @@ func (t *Table) changed() (bool, error) {
 
 // change commits a batch of ours, and keeps account of the generation: a step that is not ours is a change by another.
 func (t *Table) change(ctx context.Context, b *batch) error {
+	return t.changeBy(func() error { return t.socket.commit(ctx, b) })
+}
+
+func (t *Table) changeBy(commit func() error) error {
 	before, err := t.socket.generation()
 	if err != nil {
 		return err
 	}
-	failed := t.socket.commit(ctx, b)
+	failed := commit()
 	after, err := t.socket.generation()
 	if err != nil {
 		return errors.Join(failed, err)

@@ -115,7 +115,11 @@ func (t *Table) verify(ctx context.Context) ([]string, error) {
 		got.Chains[name] = is
 	}
 	t.last, t.moved = got, false
-	return differences(t.left, got), nil
+	differs := differences(t.left, got)
+	if len(differs) == 0 {
+		t.left = got
+	}
+	return differs, nil
 }
 
 // everything is what is read where nothing is trusted.

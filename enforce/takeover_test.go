@@ -218,7 +218,7 @@ func TestABigSetIsLoadedAnewOnlyWhereItMayHaveBeenChanged(t *testing.T) {
 			apply(t, table, p)
 			var names []string
 			for name := range table.last.Sets {
-				if strings.HasPrefix(name, "addr4_") {
+				if strings.HasPrefix(name, "net4_30_") {
 					names = append(names, name)
 				}
 			}

@@ -3,9 +3,12 @@ package differential
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
+
+	"pfw/config/policy"
 )
 
 // author writes random rule files.
@@ -59,7 +62,23 @@ func (a *author) document() document {
 // lists of addresses that the rules name, some long.
 func (a *author) lists() string {
 	var big []string
-	for range 50 + a.r.IntN(500) {
+	entries := 50 + a.r.IntN(500)
+	if one(a.r, 2) { // so long that it is asked for in hashes
+		entries = 2000 + a.r.IntN(1000)
+		for range 900 {
+			big = append(big, fmt.Sprintf("%q", fmt.Sprintf("2001:db8:%x:%x::%x/%d", a.r.IntN(1<<16), a.r.IntN(1<<16), a.r.IntN(1<<16), pick(a.r, []int{128, 128, 112, 64, 48}))))
+		}
+		for range 20 { // around what packets come from
+			at := pick(a.r, remoteAddresses)
+			least := at.BitLen() / 2
+			p := netip.PrefixFrom(at, least+a.r.IntN(at.BitLen()-least+1)).Masked()
+			if one(a.r, 2) { // beside it
+				p = netip.PrefixFrom(policy.RangeOf(p).Last.Next(), p.Bits()).Masked()
+			}
+			big = append(big, fmt.Sprintf("%q", p))
+		}
+	}
+	for range entries {
 		switch a.r.IntN(4) {
 		case 0:
 			big = append(big, fmt.Sprintf("%q", fmt.Sprintf("2001:db8:%x:%x::/%d", 9+a.r.IntN(4), a.r.IntN(3), 64)))

@@ -230,3 +230,62 @@ func TestNothingLeaksWhenPfwdDiesWhileItReplacesMaps(t *testing.T) {
 	}
 	s.beat()
 }
+
+// longer is a list of 100,000 entries of all lengths, in which the flood's sources are spelled another way each time, so
+// that they move from hash to hash as the list is edited in place.
+func longer(turn int) string {
+	var b strings.Builder
+	for i := range 100_000 {
+		fmt.Fprintf(&b, "%d.%d.%d.%d/%d\n", 20+i>>15, i>>7&255, i<<1&255, i&1<<7, []int{32, 32, 28, 25}[i%4])
+	}
+	for i := range 5_000 {
+		fmt.Fprintf(&b, "2001:db8:%x:%x::/%d\n", 0xc000, i*2, []int{64, 112}[i%2])
+	}
+	for i := range 50 {
+		fmt.Fprintf(&b, "19.%d.%d.1\n", turn, i)
+	}
+	split4 := []string{"203.0.113.0/24", "203.0.113.0/25 203.0.113.128/25", "203.0.113.0-203.0.113.100 203.0.113.101-203.0.113.255", "203.0.112.0/23"}
+	split6 := []string{"2001:db8:bad::/48", "2001:db8:bad::/49 2001:db8:bad:8000::/49", "2001:db8:bac::/47"}
+	for _, s := range []string{split4[turn%4], split6[turn%3]} {
+		b.WriteString(strings.ReplaceAll(s, " ", "\n") + "\n")
+	}
+	if turn%2 == 1 {
+		// Beside it, so that the range is another one and its prefixes are.
+		b.WriteString("203.0.114.0/25\n203.0.112.128/25\n2001:db8:bae::/48\n")
+	}
+	return b.String()
+}
+
+func TestNothingLeaksWhileALongListIsEdited(t *testing.T) {
+	s := lay(t, byList)
+	s.write("bad.netset", longer(0))
+	s.reload(byList)
+	s.holds("the first list")
+	for i := range 40 {
+		s.write("bad.netset", longer(i+1))
+		s.reload(byList)
+		s.holds(fmt.Sprintf("edit %d", i+1))
+	}
+	s.beat()
+}
+
+// A firewall that starts with a long list lets nothing in before it has it, nor after it was off.
+func TestNothingLeaksOnceALongListIsInForce(t *testing.T) {
+	s := lay(t, byList)
+	for i := range 5 {
+		if err := s.daemon.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		s.write("bad.netset", longer(i))
+		if err := s.daemon.Start(); err != nil {
+			t.Fatal(err)
+		}
+		// While it was off, what came came. What was on its way as it was ready has arrived by then.
+		time.Sleep(200 * time.Millisecond)
+		before := s.leaked.Load()
+		time.Sleep(500 * time.Millisecond)
+		if n := s.leaked.Load() - before; n > 0 {
+			t.Fatalf("start %d: %d packets came through after it was ready", i+1, n)
+		}
+	}
+}
