@@ -113,7 +113,7 @@ func (c *compiler) conditions(l *line, k known) [][]statement {
 	for _, e := range []end{source, destination} {
 		d, a := e.dimension(), l.ends[e-source]
 		switch {
-		case a.Any() || k.decided.has(d.fact()):
+		case !(l.asks &^ k.decided).has(d.fact() | listedOf(d)):
 			continue
 		case implied:
 			add(impliedFamily{k.family})

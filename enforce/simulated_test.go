@@ -266,8 +266,9 @@ func (w *randomWorld) address(f policy.Family) netip.Addr {
 func (w *randomWorld) addresses() policy.Addresses {
 	var in, out policy.AddressBuilder
 	n := 1 + w.r.IntN(2)
-	if w.r.IntN(50) == 0 {
-		n = mostRuns + w.r.IntN(1000)
+	long := w.r.IntN(50) == 0
+	if long {
+		n = mostRuns + w.r.IntN(3000)
 	}
 	named := false
 	for range n {
@@ -280,7 +281,7 @@ func (w *randomWorld) addresses() policy.Addresses {
 			named = true
 		}
 		a := w.address(f)
-		if w.wide || w.r.IntN(8) == 0 {
+		if !long && (w.wide || w.r.IntN(8) == 0) {
 			z := w.address(f)
 			if z.Less(a) {
 				a, z = z, a
@@ -291,6 +292,9 @@ func (w *randomWorld) addresses() policy.Addresses {
 			continue
 		}
 		bits := a.BitLen() - []int{0, 0, 0, 1, 2, 4, 6, 8, 16, 24}[w.r.IntN(10)]
+		if long {
+			bits = a.BitLen() - w.r.IntN(3)*w.r.IntN(3)
+		}
 		if err := b.AddPrefix(netip.PrefixFrom(a, bits)); err != nil {
 			w.t.Fatal(err)
 		}
