@@ -16,7 +16,7 @@ import (
 //   - each family and each protocol with a header goes on with its own lines (families, protocols);
 //   - a map leads the values of a dimension to the lines that they may meet, and what is left to the lines that do not ask for
 //     it (classes); or, in order, maps stand between a few such lines (runs);
-//   - where few lines ask for long lists, each has its place, and what stands between them is a list of its own (between);
+//   - where lines ask for long lists in few places, these and what stands between them are lists of their own (between);
 //   - of lines that ask for two different values, a packet that has none of the one goes on with the others alone, and one
 //     that has both is led to the block of lines where the first of it stands (crossed, parted);
 //   - what is left is cut into blocks, each behind a set of all values that it asks for (cut).

@@ -48,16 +48,17 @@ func (c *compiler) runs(lines []*line, k known) (part, bool) {
 	return p, true
 }
 
-// between is for a few lines that ask for long lists: what stands before, between and after them is compiled without them.
+// between is for lines that ask for long lists and stand in few places: they, and what stands before, between and after
+// them, are lists of their own.
 func (c *compiler) between(lines []*line, k known) (part, bool) {
-	const mostBetween = 4
+	const mostPlaces = 8
 	starts := []int{0}
 	for i := 1; i < len(lines); i++ {
 		if lines[i].isLong() != lines[i-1].isLong() {
 			starts = append(starts, i)
 		}
 	}
-	if k.blocks || !slices.ContainsFunc(lines, (*line).isLong) || len(starts) > 2*mostBetween {
+	if k.blocks || len(starts) < 2 || len(starts) > mostPlaces {
 		return part{}, false
 	}
 	p := part{asks: "between"}
@@ -66,7 +67,7 @@ func (c *compiler) between(lines []*line, k known) (part, bool) {
 		if i+1 < len(starts) {
 			some = lines[from:starts[i+1]]
 		}
-		if some[0].isLong() || len(some) <= leaf {
+		if len(some) <= leaf {
 			p.rules = append(p.rules, c.linear(some, k)...)
 			continue
 		}

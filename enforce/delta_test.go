@@ -122,6 +122,41 @@ func TestAListThatChangedALittleIsEditedInPlace(t *testing.T) {
 	same(true)
 }
 
+// In a file of many rules too, and where the rule of the list is one of them: what is named by its rules is named the same.
+func TestAListInALongFileIsEditedInPlace(t *testing.T) {
+	for _, place := range []int{0, 100, 200} {
+		table := open(t, hosts.New(t, "host"), TableOptions{StateDir: t.TempDir()})
+		d := drift{rand.New(rand.NewPCG(1, uint64(place))), map[netip.Prefix]bool{}}
+		d.add(4000)
+		var rules []policy.Rule
+		for _, r := range mixedRules(t, 0, 200).Rules() {
+			rules = append(rules, *r)
+		}
+		use := func() []string {
+			t.Helper()
+			list := policy.Rule{Name: "list", Action: policy.Block, Scope: policy.Inbound{Ends: policy.Ends{Remote: d.list(t)}}}
+			r := Compile(build(t, standard, logging, slices.Insert(slices.Clone(rules), place, list)...), Options{Now: now})
+			if _, err := table.Apply(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+			holds(t, table, r)
+			if differs, err := table.Verify(t.Context()); len(differs) > 0 || err != nil {
+				t.Fatal(differs, err)
+			}
+			return slices.Sorted(maps.Values(table.held))
+		}
+		before := use()
+		for range 3 {
+			d.drop(20)
+			d.add(20)
+			if after := use(); !slices.Equal(before, after) {
+				t.Errorf("list at %d: not changed in place: %v, were %v", place, after, before)
+				before = after
+			}
+		}
+	}
+}
+
 // A set that somebody else changed is not edited but loaded anew.
 func TestASetThatCannotBeEditedIsLoadedAnew(t *testing.T) {
 	h := hosts.New(t, "host")
