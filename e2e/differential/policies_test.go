@@ -123,6 +123,9 @@ func (a *author) rule(name string, forward bool) string {
 	remotes, locals := remoteTexts, localTexts
 	if a.narrow {
 		remotes, locals = narrowTexts, narrowLocalTexts
+		if one(a.r, 30) {
+			remotes = []string{"@big", "198.18.0.1"}
+		}
 	}
 	switch direction {
 	case "forward":

@@ -269,6 +269,29 @@ func TestNothingLeaksWhileALongListIsEdited(t *testing.T) {
 	s.beat()
 }
 
+// Nor where the list's rules stand among many others, which maps tell apart.
+func TestNothingLeaksWhileALongListIsEditedAmongMaps(t *testing.T) {
+	list, rules, _ := strings.Cut(byList, "[[rule]]")
+	file := list
+	for i := range 40 {
+		if i == 20 {
+			file += "[[rule]]" + rules + "\n"
+		}
+		file += fmt.Sprintf("[[rule]]\nname = \"port-%d\"\naction = \"block\"\nlog = false\ndirection = \"in\"\nprotocol = \"tcp\"\nport = %d\n", i, 6000+i)
+		file += fmt.Sprintf("[[rule]]\nname = \"remote-%d\"\naction = \"block\"\nlog = false\ndirection = \"in\"\nremote = \"10.0.%d.0/24\"\n", i, i)
+	}
+	s := lay(t, byList)
+	s.write("bad.netset", longer(0))
+	s.reload(file)
+	s.holds("the first list")
+	for i := range 10 {
+		s.write("bad.netset", longer(i+1))
+		s.reload(file)
+		s.holds(fmt.Sprintf("edit %d", i+1))
+	}
+	s.beat()
+}
+
 // A firewall that starts with a long list lets nothing in before it has it, nor after it was off.
 func TestNothingLeaksOnceALongListIsInForce(t *testing.T) {
 	s := lay(t, byList)
