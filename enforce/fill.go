@@ -72,7 +72,9 @@ func (f *filler) add(key []byte, end bool) error {
 	}
 	// What appendNest would write, without its calls: four attributes, of which the outer ones hold the inner.
 	const header = unix.SizeofNlAttr
-	size := 3*header + len(key)
+	// A value shorter than four bytes, as a port is, is followed by zeros up to them (netlink(7), NLA_ALIGN).
+	padding := -len(key) & 3
+	size := 3*header + len(key) + padding
 	if end {
 		size += header + 4
 	}
@@ -82,9 +84,10 @@ func (f *filler) add(key []byte, end bool) error {
 		b = appendHeader(b, header+4, unix.NFTA_SET_ELEM_FLAGS)
 		b = binary.BigEndian.AppendUint32(b, unix.NFT_SET_ELEM_INTERVAL_END)
 	}
-	b = appendHeader(b, 2*header+len(key), unix.NFTA_SET_ELEM_KEY|unix.NLA_F_NESTED)
+	b = appendHeader(b, 2*header+len(key)+padding, unix.NFTA_SET_ELEM_KEY|unix.NLA_F_NESTED)
 	b = appendHeader(b, header+len(key), unix.NFTA_DATA_VALUE)
-	f.buffer = append(b, key...)
+	b = append(b, key...)
+	f.buffer = append(b, "\x00\x00\x00"[:padding]...)
 	f.sent++
 	if len(f.buffer)-f.list > maxElementBytes {
 		f.close()
