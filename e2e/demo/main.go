@@ -15,6 +15,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
@@ -57,7 +58,7 @@ func main() {
 		}
 		err := d.run(ctx)
 		switch {
-		case errors.Is(err, context.Canceled):
+		case err != nil && stopped(ctx, err):
 			fmt.Fprintln(os.Stderr, "demo:", err)
 			return exitStopped
 		case err != nil:
@@ -70,4 +71,15 @@ func main() {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 	}
 	os.Exit(code)
+}
+
+// stopped tells whether an error is for nothing but that somebody ended the demo. A terminal's interrupt may reach a program that is
+// just being started, too.
+func stopped(ctx context.Context, err error) bool {
+	var exit *exec.ExitError
+	if ctx.Err() != nil || !errors.As(err, &exit) {
+		return ctx.Err() != nil || errors.Is(err, context.Canceled)
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGINT
 }
