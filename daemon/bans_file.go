@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -64,7 +63,7 @@ func (b *bans) save() {
 		file.Bans = append(file.Bans, savedBan{remote, x})
 	}
 	slices.SortFunc(file.Bans, func(x, y savedBan) int { return x.Remote.Addr().Compare(y.Remote.Addr()) })
-	if err := replaceFile(b.path, func(w io.Writer) error { return json.NewEncoder(w).Encode(file) }); err != nil {
+	if err := saveJSON(b.path, file); err != nil {
 		b.d.unsaved(unsavedBans, err)
 		return
 	}

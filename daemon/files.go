@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,11 @@ func replaceFile(path string, write func(io.Writer) error) error {
 		return fmt.Errorf("save: %w", err)
 	}
 	return nil
+}
+
+// saveJSON writes a value as replaceFile does.
+func saveJSON(path string, v any) error {
+	return replaceFile(path, func(w io.Writer) error { return json.NewEncoder(w).Encode(v) })
 }
 
 // removeFile removes a file for good, so that it is not there again after a crash. One that is not there is no error.

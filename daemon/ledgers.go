@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -113,7 +112,7 @@ func (l *ledgers) save() {
 }
 
 func (l *ledgers) write(now ledger) error {
-	return replaceFile(l.path, func(w io.Writer) error { return json.NewEncoder(w).Encode(now) })
+	return saveJSON(l.path, now)
 }
 
 // forget says that the counters of the kernel begin anew. What is saved from now on is of the new ones.

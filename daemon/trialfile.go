@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -26,10 +25,6 @@ func (d *Daemon) forgetTrial() {
 	if err := removeFile(d.trialPath()); err != nil {
 		d.log.Warn("the trial is over; a restart would go on with it", "error", err)
 	}
-}
-
-func saveJSON(path string, v any) error {
-	return replaceFile(path, func(w io.Writer) error { return json.NewEncoder(w).Encode(v) })
 }
 
 // resumeTrial takes up a trial that an earlier process began and that has time left on this run of the kernel. over is why

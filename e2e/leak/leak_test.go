@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"pfw/e2e/hosts"
 )
 
 // Policies that have nothing in common but what they block and allow. Where one
@@ -159,21 +157,8 @@ func TestNothingLeaksWhenPfwdDiesWhileItReplacesALongList(t *testing.T) {
 	s := lay(t, byList)
 	for i := range 6 {
 		s.write("bad.netset", netset((i+1)%2))
-		outcome := make(chan error, 1)
-		go func() { outcome <- s.daemon.Reload() }()
 		// Anywhere from reading the list to dropping the old one.
-		time.Sleep(time.Duration(i+1) * 150 * time.Millisecond)
-		if err := s.daemon.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		if err := <-outcome; err != nil && hosts.ExitCode(err) < 0 {
-			t.Fatal(err)
-		}
-		s.holds(fmt.Sprintf("death %d", i+1))
-		if err := s.daemon.Start(); err != nil {
-			t.Fatal(err)
-		}
-		s.holds(fmt.Sprintf("start after death %d", i+1))
+		s.dies(i+1, time.Duration(i+1)*150*time.Millisecond)
 	}
 	s.beat()
 }
@@ -213,20 +198,7 @@ func TestNothingLeaksWhenPfwdDiesWhileItReplacesMaps(t *testing.T) {
 		if err := s.daemon.Edit(byMaps((i + 1) % 3)); err != nil {
 			t.Fatal(err)
 		}
-		outcome := make(chan error, 1)
-		go func() { outcome <- s.daemon.Reload() }()
-		time.Sleep(time.Duration(i+1) * 10 * time.Millisecond)
-		if err := s.daemon.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		if err := <-outcome; err != nil && hosts.ExitCode(err) < 0 {
-			t.Fatal(err)
-		}
-		s.holds(fmt.Sprintf("death %d", i+1))
-		if err := s.daemon.Start(); err != nil {
-			t.Fatal(err)
-		}
-		s.holds(fmt.Sprintf("start after death %d", i+1))
+		s.dies(i+1, time.Duration(i+1)*10*time.Millisecond)
 	}
 	s.beat()
 }

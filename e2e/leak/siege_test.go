@@ -1,6 +1,7 @@
 package leak
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -147,6 +148,25 @@ func (s *siege) reload(config string) {
 	if err := s.daemon.Reload(); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// dies kills pfwd so long after a reload has begun, and starts it again; nothing must leak meanwhile. n counts the deaths.
+func (s *siege) dies(n int, after time.Duration) {
+	s.t.Helper()
+	outcome := make(chan error, 1)
+	go func() { outcome <- s.daemon.Reload() }()
+	time.Sleep(after)
+	if err := s.daemon.Kill(); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := <-outcome; err != nil && hosts.ExitCode(err) < 0 {
+		s.t.Fatal(err)
+	}
+	s.holds(fmt.Sprintf("death %d", n))
+	if err := s.daemon.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.holds(fmt.Sprintf("start after death %d", n))
 }
 
 // holds fails the test where anything came through or a stream broke.
