@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"unicode"
-
-	"github.com/pelletier/go-toml/v2/unstable"
 )
 
 // Form is how the value of a rule's key is written. The zero value is invalid.
@@ -25,6 +23,11 @@ const (
 	Literal
 	// Weekly is a table of days and times, which a draft has as "mon-fri 22:00-06:00".
 	Weekly
+	// Rated, Counted and Banning are the tables of a limit, of max_connections and of a ban, which a draft has as
+	// "10/minute burst 5 per remote", "20 per remote" and "6/minute for 15m".
+	Rated
+	Counted
+	Banning
 )
 
 // RuleKey is a key of [[rule]].
@@ -39,7 +42,7 @@ var RuleKeys = []RuleKey{
 	{"protocol", Numbers}, {"port", Numbers}, {"source_port", Numbers}, {"icmp_type", Numbers},
 	{"remote", Texts}, {"local", Texts}, {"from", Texts}, {"to", Texts},
 	{"interface", Texts}, {"in_interface", Texts}, {"out_interface", Texts}, {"user", Numbers}, {"group", Numbers},
-	{"schedule", Weekly}, {"until", Literal}, {"log", Literal}, {"severity", Text},
+	{"schedule", Weekly}, {"until", Literal}, {"limit", Rated}, {"max_connections", Counted}, {"ban", Banning}, {"log", Literal}, {"severity", Text},
 }
 
 // Flag is the key as a flag of pfw allow.
@@ -51,7 +54,7 @@ func (k RuleKey) List() bool { return k.Form == Texts || k.Form == Numbers }
 // Draft is a rule that is to be written: what stands behind each of its keys.
 type Draft map[string][]string
 
-// TOML is the rule as a person writes it in a rule file. A schedule that cannot be read is an error.
+// TOML is the rule as a person writes it in a rule file. A table that cannot be read is an error.
 func (d Draft) TOML() (string, error) {
 	var b strings.Builder
 	b.WriteString("[[rule]]\n")
@@ -61,9 +64,9 @@ func (d Draft) TOML() (string, error) {
 			continue
 		}
 		written := list(values, k.toml)
-		if k.Form == Weekly {
+		if _, ok := tables[k.Form]; ok {
 			var err error
-			if written, err = weekly(values[0]); err != nil {
+			if written, err = k.table(values[0]); err != nil {
 				return "", err
 			}
 		}
@@ -89,30 +92,6 @@ func list(values []string, write func(string) string) string {
 		written[i] = write(v)
 	}
 	return "[" + strings.Join(written, ", ") + "]"
-}
-
-// weekly writes the table for "mon-fri 22:00-06:00"; days or times alone will do, and so will the table as a rule file has it.
-// Whether they are any is for Load to say.
-func weekly(text string) (string, error) {
-	if f := parse("", []byte("schedule = "+text)); len(f.problems) == 0 && len(f.root.fields) == 1 && f.root.fields["schedule"].value.kind == unstable.InlineTable {
-		return text, nil
-	}
-	var parts []string
-	words := strings.Fields(text)
-	if len(words) > 0 && !strings.Contains(words[0], ":") {
-		parts = append(parts, "days = "+list(strings.Split(words[0], ","), quote))
-		words = words[1:]
-	}
-	if len(words) > 0 {
-		if from, to, ok := strings.Cut(words[0], "-"); ok {
-			parts = append(parts, "from = "+quote(from), "to = "+quote(to))
-			words = words[1:]
-		}
-	}
-	if len(words) > 0 || len(parts) == 0 {
-		return "", fmt.Errorf("schedule %q: days and times are wanted, like \"mon-fri 22:00-06:00\"", text)
-	}
-	return "{ " + strings.Join(parts, ", ") + " }", nil
 }
 
 // plainNumber tells whether a number is the same in TOML, which has none that begin with a zero.

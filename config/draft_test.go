@@ -29,6 +29,12 @@ func TestDraft(t *testing.T) {
 		{Draft{"schedule": {`{ days = "sat", from = "9:00", to = "17:00" }`}}, "schedule = { days = \"sat\", from = \"9:00\", to = \"17:00\" }\n",
 			`pfw --schedule '{ days = "sat", from = "9:00", to = "17:00" }'`},
 		{Draft{"schedule": {"9:00-17:00"}}, "schedule = { from = \"9:00\", to = \"17:00\" }\n", "pfw --schedule 9:00-17:00"},
+		{Draft{"limit": {"10/minute burst 5 per remote"}, "max_connections": {"20 connections per remote"}, "ban": {"over 6/minute for 15m"}},
+			"limit = { rate = \"10/minute\", burst = 5, per = \"remote\" }\nmax_connections = { count = 20, per = \"remote\" }\nban = { over = \"6/minute\", for = \"15m\" }\n",
+			"pfw --limit '10/minute burst 5 per remote' --max-connections '20 connections per remote' --ban 'over 6/minute for 15m'"},
+		{Draft{"limit": {"10/minute"}, "max_connections": {"20"}, "ban": {`{ over = "6/minute", for = "15m" }`}},
+			"limit = { rate = \"10/minute\" }\nmax_connections = { count = 20 }\nban = { over = \"6/minute\", for = \"15m\" }\n",
+			"pfw --limit 10/minute --max-connections 20 --ban '{ over = \"6/minute\", for = \"15m\" }'"},
 	} {
 		toml, err := c.draft.TOML()
 		if err != nil || toml != "[[rule]]\n"+c.toml {
@@ -44,6 +50,16 @@ func TestDraft(t *testing.T) {
 	for _, bad := range []string{"", " ", "mon 22:00", "22:00-23:00 mon", "mon tue", "mon 22:00-23:00 x", "{}\nlog = true", "{}\n[[rule]]"} {
 		if toml, err := (Draft{"schedule": {bad}}).TOML(); err == nil {
 			t.Errorf("%q: %s", bad, toml)
+		}
+	}
+	for key, bad := range map[string][]string{
+		"limit":           {"", "10/minute 5", "10/minute burst", "10/minute per remote burst 5", "burst 5", "{}\nlog = true"},
+		"max_connections": {"", "20 remote", "20 for 5m"}, "ban": {"", "over", "6/minute 15m", "6/minute for", "for 15m"},
+	} {
+		for _, text := range bad {
+			if toml, err := (Draft{key: {text}}).TOML(); err == nil {
+				t.Errorf("%s %q: %s", key, text, toml)
+			}
 		}
 	}
 }

@@ -77,7 +77,9 @@ func readRule(f *file, t *table, n *names, l *lists) (entry ruleEntry, ok bool) 
 	rule.Scope = r.scope(way, n, l)
 	rule.Schedule = r.schedule()
 	rule.Until = r.until()
+	r.bounds(&rule)
 	rule.Log = r.flag("log", rule.Action.Refuses())
+	rule.Quiet = r.value("log") != nil && !rule.Log
 	rule.Severity = policy.Low
 	if s, ok := word(r, "severity", policy.Severities, severityWords); ok {
 		rule.Severity = s

@@ -17,27 +17,30 @@ import (
 
 // keyUsage says what the flag for a key of [[rule]] is for.
 var keyUsage = map[string]string{
-	"name":          "`NAME` of the rule; without it one is made, like allow-in-tcp-22",
-	"direction":     "`WAY` in which the connection is opened: in, out, both or forward",
-	"enabled":       "with --enabled=false, write the rule down and leave it off",
-	"comment":       "`TEXT` that pfw rules shows",
-	"protocol":      "`PROTOCOL`: tcp, udp, icmp, icmpv6, sctp, gre, esp, ah, igmp or a number",
-	"port":          "`PORT` of the service: a number, a range (8000-8100) or a name (ssh)",
-	"source_port":   "`PORT` from which the connection is opened",
-	"icmp_type":     "`TYPE` of ICMP, like echo-request",
-	"remote":        "`ADDRESS` of the other end: an address, prefix, range or @list; ! before it excludes",
-	"local":         "`ADDRESS` of this machine",
-	"from":          "with --forward, the `ADDRESS` that opens the connection",
-	"to":            "with --forward, the `ADDRESS` that it is opened to",
-	"interface":     "`NAME` of the interface, or a prefix with *",
-	"in_interface":  "with --forward, `NAME` of the interface by which it comes",
-	"out_interface": "with --forward, `NAME` of the interface by which it goes",
-	"user":          "with --out, `USER` whose connection it is",
-	"group":         "with --out, `GROUP` whose connection it is",
-	"schedule":      "`WHEN` it holds, by local time: \"mon-fri 22:00-06:00\", \"sat,sun\", or as a rule file has it",
-	"until":         "`TIME` at which it ends: 2h from now, a date and time",
-	"log":           "log it, or with --log=false do not; by default what is blocked or rejected is logged",
-	"severity":      "`WORD` for alerts: low, medium or high",
+	"name":            "`NAME` of the rule; without it one is made, like allow-in-tcp-22",
+	"direction":       "`WAY` in which the connection is opened: in, out, both or forward",
+	"enabled":         "with --enabled=false, write the rule down and leave it off",
+	"comment":         "`TEXT` that pfw rules shows",
+	"protocol":        "`PROTOCOL`: tcp, udp, icmp, icmpv6, sctp, gre, esp, ah, igmp or a number",
+	"port":            "`PORT` of the service: a number, a range (8000-8100) or a name (ssh)",
+	"source_port":     "`PORT` from which the connection is opened",
+	"icmp_type":       "`TYPE` of ICMP, like echo-request",
+	"remote":          "`ADDRESS` of the other end: an address, prefix, range or @list; ! before it excludes",
+	"local":           "`ADDRESS` of this machine",
+	"from":            "with --forward, the `ADDRESS` that opens the connection",
+	"to":              "with --forward, the `ADDRESS` that it is opened to",
+	"interface":       "`NAME` of the interface, or a prefix with *",
+	"in_interface":    "with --forward, `NAME` of the interface by which it comes",
+	"out_interface":   "with --forward, `NAME` of the interface by which it goes",
+	"user":            "with --out, `USER` whose connection it is",
+	"group":           "with --out, `GROUP` whose connection it is",
+	"schedule":        "`WHEN` it holds, by local time: \"mon-fri 22:00-06:00\", \"sat,sun\", or as a rule file has it",
+	"until":           "`TIME` at which it ends: 2h from now, a date and time",
+	"limit":           "`RATE` within which it holds; what comes faster is blocked: \"10/minute\", \"10/minute burst 5 per remote\"",
+	"max_connections": "`NUMBER` of connections that may be open at a time: 20, \"20 per remote\"",
+	"ban":             "`RATE` over which a remote is banned, and for how long: \"6/minute for 15m\"",
+	"log":             "log it, or with --log=false do not; by default what is blocked or rejected is logged",
+	"severity":        "`WORD` for alerts: low, medium or high",
 }
 
 // ways are the short flags for --direction.
@@ -175,7 +178,7 @@ func (a *app) put(ctx context.Context, d config.Draft, edit api.RuleEdit, dry bo
 		d["name"] = []string{nameFor(d, taken)}
 	}
 	if edit.TOML, err = d.TOML(); err != nil {
-		return &usageError{err.Error(), `write days, times or both: "mon-fri 22:00-06:00"`}
+		return &usageError{err.Error(), "man firewall.toml has the keys"}
 	}
 	if dry {
 		return present(a, map[string]string{"toml": edit.TOML}, func(map[string]string) { a.out.printf("%s", block(edit.TOML)) })

@@ -52,6 +52,12 @@ func (p *Policy) check(i int, r *Rule, now time.Time) []Problem {
 			}
 		}
 	}
+	switch {
+	case r.MaxConnections != nil && r.Action != Allow:
+		fatal("max_connections", `it bounds what a rule with action = "allow" lets pass`, "a rule that %s opens no connections that could be counted", r.Action.Verb())
+	case r.Limit != nil && r.Action == Block:
+		warn("limit", "leave it out; what comes often can be banned with the key ban", "a rule that blocks does so within its limit and over it")
+	}
 	if !r.Disabled && !r.Until.IsZero() && !r.Until.After(now) {
 		r.Disabled = true
 		warn("until", "remove the rule, or set a later time", "until %s is past; the rule is disabled", r.Until.Format(time.RFC3339))

@@ -12,6 +12,8 @@ type Decision struct {
 	By string
 	// Rule is the deciding rule, nil where none does.
 	Rule *Rule
+	// Over is the bound of the rule that the flow is over, zero where it is within all: then Verdict is Block.
+	Over Bound
 	// Reason says in one clause what By does.
 	Reason string
 	// Steps has one entry for each rule that was asked, in order, the deciding one last.
@@ -42,7 +44,9 @@ func (p *Policy) Decide(f Flow) Decision {
 		if a == yes {
 			step.Why = "all that the rule asks for holds"
 			d.Steps = append(d.Steps, step)
-			d.Verdict, d.By, d.Rule, d.Reason = r.Action, string(r.Name), r, reason(r, &f)
+			steps := d.Steps
+			d = r.decide(&f)
+			d.Steps = steps
 			return d
 		}
 		step.Why = why(r, &f, failed)
@@ -110,7 +114,7 @@ func (p *Policy) judge(f *Flow) Decision {
 	}
 	for _, r := range p.rules {
 		if a, _ := r.meets(f); a == yes {
-			return Decision{Verdict: r.Action, By: string(r.Name), Rule: r, Reason: reason(r, f)}
+			return r.decide(f)
 		}
 	}
 	v, _ := p.Default(f.Direction)
@@ -121,9 +125,15 @@ func notLookedAt() Decision {
 	return Decision{Verdict: Allow, By: "default", Reason: `forwarded traffic is not looked at ([default] forward = "ignore")`}
 }
 
-// reason says what the rule does to the flow: "rule no-telnet blocks tcp port 23".
-func reason(r *Rule, f *Flow) string {
-	return fmt.Sprintf("rule %s %s %s", r.Name, r.Action.Verb(), f.Subject())
+// decide is what becomes of a flow that the rule matches: "rule no-telnet blocks tcp port 23".
+func (r *Rule) decide(f *Flow) Decision {
+	d := Decision{Verdict: r.Action, By: string(r.Name), Rule: r, Over: f.Over[r.Name]}
+	if d.Over != 0 {
+		d.Verdict, d.Reason = Block, r.Over(d.Over).Reason(r.Name, f.Subject())
+		return d
+	}
+	d.Reason = fmt.Sprintf("rule %s %s %s%s", r.Name, r.Action.Verb(), f.Subject(), r.within())
+	return d
 }
 
 // Subject names what the flow wants, in few words: "tcp port 23", "icmp echo-request".

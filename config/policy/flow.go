@@ -55,6 +55,9 @@ type Flow struct {
 	Time Field[time.Time]
 	// Banned says that the remote is banned at that time.
 	Banned bool
+	// Over says what the kernel's counters make of the packet: the bound that it is over of a rule. What is not said is
+	// within.
+	Over map[Name]Bound
 }
 
 // answer is what a criterion says of a flow.

@@ -51,7 +51,7 @@ func (p *Policy) Hider(n Name) (by *Rule, twin bool) {
 
 // twins tells whether the later of two rules, which the earlier one hides, does the same.
 func twins(earlier, later *Rule) bool {
-	return earlier.Action == later.Action && takesAll(later, earlier, new(int))
+	return earlier.Action == later.Action && sameBounds(earlier, later) && takesAll(later, earlier, new(int))
 }
 
 // hides says that rule by hides rule r, which is the one at i.

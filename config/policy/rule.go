@@ -20,6 +20,13 @@ type Rule struct {
 	Severity Severity
 	Origin   Origin
 
+	// The bounds, nil for none: over one of them a packet is blocked, whatever the action. Only openings are held to them.
+	Limit          *Limit
+	MaxConnections *MaxConnections
+	Ban            *BanOver
+	// Quiet keeps what is over a bound out of the log, too: firewall.toml says log = false.
+	Quiet bool
+
 	// matches holds what Match gives, by direction; New fills it, because Decide asks for it rule by rule.
 	matches *[Forward + 1]*Match
 }
@@ -191,5 +198,5 @@ func (r *Rule) Text() string {
 	if !r.Until.IsZero() {
 		parts = append(parts, "until "+r.Until.Format("2006-01-02 15:04:05"))
 	}
-	return strings.Join(parts, " ")
+	return strings.Join(append(parts, r.bounds()...), " ")
 }

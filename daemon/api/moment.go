@@ -1,9 +1,9 @@
 package api
 
 import (
-	"strconv"
-	"strings"
 	"time"
+
+	"pfw/config"
 )
 
 // momentForms are how a moment is written that is no duration, in the order of trying: as people do, in local time; by RFC 3339;
@@ -27,12 +27,4 @@ func ParseMoment(text string, now time.Time, ahead bool) (t time.Time, ok bool) 
 }
 
 // ParseLength reads what time.ParseDuration does, and days; nothing below zero.
-func ParseLength(text string) (d time.Duration, ok bool) {
-	const day = 24 * time.Hour
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		n, err := strconv.ParseUint(days, 10, 32)
-		return time.Duration(n) * day, err == nil && n < uint64(1<<63-1)/uint64(day)
-	}
-	d, err := time.ParseDuration(text)
-	return d, err == nil && d >= 0
-}
+func ParseLength(text string) (d time.Duration, ok bool) { return config.ParseLength(text) }
