@@ -30,7 +30,6 @@ func Compile(p *policy.Policy, o Options) Ruleset {
 	c.counter(cutCounter)
 	c.counter(keptCounter)
 	for _, d := range policy.Directions {
-		// Also of a direction that is not looked at now, so that only rules' counters ever go.
 		c.counters(defaultCounter + d.String())
 		c.direction(d)
 	}

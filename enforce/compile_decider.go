@@ -45,40 +45,39 @@ func complete(p *policy.Policy, x decider) decider {
 // decider makes the chain of a rule or default and gives its name. A rule may have one for each of two directions.
 func (c *compiler) decider(x decider) string {
 	ch := chain{name: deciderChain(x.tag.Direction, x.name)}
-	add := func(statements ...statement) { ch.rules = append(ch.rules, rule{statements: statements}) }
 	end := c.ending(x.tag.Action)
-
 	if x.tag.Action == policy.Allow {
 		// A connection that has passed once is not opened again by its next packet.
-		add(isConfirmed, accept)
+		ch.rules = append(ch.rules, rule{statements: []statement{isConfirmed, accept}})
 	}
-	counted, over, sent := c.counters(x.counter)
-	ch.rules = append(ch.rules, rule{[]statement{counted}, x.comment})
 	c.logged[x.counter] = x.tag.Written
-	message := logTo{x.tag, x.group}
-	switch {
-	case !x.logs:
-	case x.tag.Written:
+	// Of thousands of rules each costs time to load, so there are as few as can be.
+	first := rule{[]statement{c.counter(x.counter)}, x.comment}
+	if x.logs {
+		over, message := []statement{end}, []statement{logTo{x.tag, x.group}}
+		if x.tag.Written {
+			over = []statement{c.counter(overCounter + x.counter), end}
+			message = []statement{c.counter(sentCounter + x.counter), message[0]}
+		} // Else it is only for who watches live: nobody asks what became of it.
 		if !x.cap.Unlimited() {
-			add(newOverRate(x.cap), over, end)
+			first.statements = append(append(first.statements, newOverRate(x.cap)), over...)
+			ch.rules = append(ch.rules, first)
+			first = rule{}
 		}
-		add(sent, message)
-	default:
-		// Only for who watches live: nobody asks what became of it.
-		if !x.cap.Unlimited() {
-			add(newOverRate(x.cap), end)
-		}
-		add(message)
+		first.statements = append(first.statements, message...)
 	}
-	add(end)
+	first.statements = append(first.statements, end)
+	ch.rules = append(ch.rules, first)
 	c.chains = append(c.chains, ch)
 	return ch.name
 }
 
-// counters adds what counts a rule's or default's packets. All three are there also while the rule does not log, so that
-// they go on when it does again.
-func (c *compiler) counters(name string) (counted, over, sent count) {
-	return c.counter(name), c.counter(overCounter + name), c.counter(sentCounter + name)
+// counters adds what counts a default's packets. All three are there also while the default does not log, or its direction
+// is not looked at, so that only rules' counters ever go.
+func (c *compiler) counters(name string) {
+	for _, kind := range []string{"", overCounter, sentCounter} {
+		c.counter(kind + name)
+	}
 }
 
 // ending is how a packet leaves.

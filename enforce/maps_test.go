@@ -66,7 +66,7 @@ func TestAReloadSendsWhatChanged(t *testing.T) {
 	}
 	changed[7] = *rules[7]
 	changed[9].Scope = in(t, "172.16.0.0/12")
-	if staged, swapped := sent(t, table, build(t, standard, logging, changed...)); staged > all/3 || swapped > all/3 || staged == 0 {
+	if staged, swapped := sent(t, table, build(t, standard, logging, changed...)); staged > all/2 || swapped > all/4 || staged == 0 {
 		t.Errorf("%d and %d messages for a rule that asks otherwise, of %d", staged, swapped, all)
 	}
 	crash(t, table)

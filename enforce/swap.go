@@ -126,12 +126,15 @@ func (p *plan) missing(got, before *snapshot) []string {
 	return out
 }
 
-// retire reads the counters that no rule has any more a last time, and deletes them.
+// retire reads the counters that no rule has any more a last time, and deletes them. What counted a rule's log stays as long
+// as the rule does, so that it goes on when the rule logs again.
 func (t *Table) retire(ctx context.Context, wanted []string) (Counters, error) {
 	// What the rules were swapped away from counts no more, so the reading after the swap is the last.
 	gone := maps.Clone(t.last.counters)
 	for _, name := range wanted {
-		delete(gone, name)
+		for _, kind := range []string{"", overCounter, sentCounter} {
+			delete(gone, kind+name)
+		}
 	}
 	if len(gone) == 0 {
 		return newCounters(), nil

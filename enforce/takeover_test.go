@@ -95,10 +95,10 @@ func TestTakeoverFindsWhatWasChanged(t *testing.T) {
 		{"nothing", "", nil},
 		{"another table", "add table ip other", nil},
 		{"a rule more", "insert rule inet pfw input accept", []string{"chain input: 20 rules where 19 were left"}},
-		{"other rules", "flush chain inet pfw in/ssh\nadd rule inet pfw in/ssh accept\nadd rule inet pfw in/ssh accept\nadd rule inet pfw in/ssh accept\nadd rule inet pfw in/ssh accept\nadd rule inet pfw in/ssh accept",
+		{"other rules", "flush chain inet pfw in/ssh\nadd rule inet pfw in/ssh accept\nadd rule inet pfw in/ssh accept\nadd rule inet pfw in/ssh accept",
 			[]string{"chain in/ssh: other rules than those that were left"}},
 		{"no rules", "flush table inet pfw", []string{
-			"chain in/default: 4 rules where 0", "chain in/ssh", "chain in/web", "chain input", "chain out/default", "chain output"}},
+			"chain in/default: 2 rules where 0", "chain in/ssh", "chain in/web", "chain input", "chain out/default", "chain output"}},
 		{"another policy", "add chain inet pfw input { policy accept; }",
 			[]string{"chain input: filter hook input priority 0, policy accept where filter hook input priority 0, policy drop was left"}},
 		{"another priority", "flush chain inet pfw input\ndelete chain inet pfw input\nadd chain inet pfw input { type filter hook input priority 5; policy accept; }",
@@ -134,7 +134,7 @@ func TestTakeoverFindsWhatWasChanged(t *testing.T) {
 				t.Fatalf("%q differs, want %q", got, c.differs)
 			}
 			for i := range got {
-				want := strings.TrimSuffix(c.differs[i], ": 4 rules where 0")
+				want := strings.TrimSuffix(c.differs[i], ": 2 rules where 0")
 				if !strings.HasPrefix(got[i], want) {
 					t.Errorf("%q differs, want %q", got[i], want)
 				}
