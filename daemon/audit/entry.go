@@ -41,7 +41,7 @@ type PFW struct {
 	PID        int
 	Exe        string
 	Unit       string
-	Count      uint64 // packets, in Suppressed and Lost
+	Count      uint64 // packets, in Suppressed and Lost; of other events: the entries that this one sums up, in the journal only
 	Since      time.Time
 	Until      time.Time
 	Generation uint64
@@ -71,12 +71,12 @@ func (e *Entry) Account() Account {
 	return Account{Rule: e.PFW.Rule, Direction: e.Direction, Action: e.PFW.Action}
 }
 
-// Weight is how many packets e stands for: one, the count of Suppressed and Lost, and none for what is no packet (a ban, a cut
-// connection, a reload), so that a rule's weights add up to its packet counter.
+// Weight is how many packets e stands for: one or those that it sums up, the count of Suppressed and Lost, and none for what is no
+// packet (a ban, a cut connection, a reload), so that a rule's weights add up to its packet counter.
 func (e *Entry) Weight() uint64 {
 	switch e.EventType {
 	case Drop, Allow:
-		return 1
+		return max(1, e.PFW.Count)
 	case Suppressed, Lost:
 		return e.PFW.Count
 	case Ban, Unban, Alert, Cut, Reload, Tamper, Panic:

@@ -35,7 +35,6 @@ func (e *Entry) Priority() journal.Priority {
 func (e *Entry) Fields() map[string]string {
 	fields := map[string]string{
 		"SYSLOG_IDENTIFIER": "pfwd",
-		"PFW_SEQ":           strconv.FormatUint(e.Seq, 10),
 		"PFW_EVENT_TYPE":    e.EventType.String(),
 	}
 	text := func(name, value string) {
@@ -49,6 +48,7 @@ func (e *Entry) Fields() map[string]string {
 		}
 	}
 	p := &e.PFW
+	number("PFW_SEQ", e.Seq, e.Seq > 0)
 	text("PFW_DIRECTION", e.Direction)
 	text("PFW_IN_IFACE", e.InIface)
 	text("PFW_OUT_IFACE", e.OutIface)

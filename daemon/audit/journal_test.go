@@ -1,8 +1,10 @@
 package audit
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,6 +17,7 @@ import (
 type journald struct {
 	there    bool
 	stalled  chan struct{}
+	sums     map[string]int // what PFW_COUNT adds up to by rule and action, an entry without it counting one
 	messages []string
 	stderr   strings.Builder
 }
@@ -22,6 +25,8 @@ type journald struct {
 func (j *journald) use(l *Log) {
 	l.journal.on = true
 	l.journal.limit = 100
+	l.journal.digest = nil
+	j.sums = map[string]int{}
 	l.journal.store = &journalStore{
 		enabled: func() bool { return j.there },
 		send: func(message string, p journal.Priority, fields map[string]string) error {
@@ -31,11 +36,22 @@ func (j *journald) use(l *Log) {
 			if !j.there {
 				return errors.New("connection refused")
 			}
+			n, err := strconv.Atoi(cmp.Or(fields["PFW_COUNT"], "1"))
+			if err != nil {
+				return err
+			}
+			j.sums[fields["PFW_RULE"]+" "+fields["PFW_EVENT_TYPE"]] += n
 			j.messages = append(j.messages, fmt.Sprintf("<%d>%s PFW_RULE=%s", p, message, fields["PFW_RULE"]))
 			return nil
 		},
 		stderr: &j.stderr,
 	}
+}
+
+// digests is use with what the journal gets of a flood as it is.
+func (j *journald) digests(l *Log) {
+	j.use(l)
+	l.journal.limit, l.journal.digest = journalQueue, newDigest()
 }
 
 func TestTheJournalGetsTheSameEntry(t *testing.T) {

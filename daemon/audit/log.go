@@ -77,6 +77,7 @@ func Open(o Options) (*Log, error) {
 	l.file = newSink(l, "file", l.store, fileQueue)
 	l.file.written.seq = last // nothing of this process is written yet, and Replay goes on from there
 	l.journal = newSink(l, "journal", newJournalStore(), journalQueue)
+	l.journal.digest = newDigest()
 	l.journal.on = o.Sinks.Journal
 	l.file.on = o.Sinks.File != ""
 	l.path = o.Sinks.File
@@ -108,8 +109,10 @@ func (l *Log) Append(e Entry) {
 	e.Seq = l.nextSeq()
 	l.counts.add(&e)
 	l.ring.add(&e)
-	l.file.push(&e)
-	l.journal.push(&e)
+	inFile := l.file.push(&e)
+	if !l.journal.sumUp(&e, inFile) {
+		l.journal.push(&e)
+	}
 	l.feed.add(&e)
 }
 

@@ -20,9 +20,17 @@ type losses map[Account]*loss
 // packets of the rule it names still add up.
 func lost(e *Entry) (Account, uint64) {
 	if e.Weight() == 0 {
-		return Account{}, 1
+		return Account{}, max(1, e.PFW.Count)
 	}
 	return e.Account(), e.Weight()
+}
+
+// since is when the first of the packets was that e stands for.
+func (e *Entry) since() time.Time {
+	if e.PFW.Since.IsZero() {
+		return e.Timestamp
+	}
+	return e.PFW.Since
 }
 
 func (ls losses) add(e *Entry, reason string) (n uint64) {
@@ -32,17 +40,16 @@ func (ls losses) add(e *Entry, reason string) (n uint64) {
 		l = &loss{since: e.Timestamp}
 		ls[account] = l
 	}
-	since := e.Timestamp
-	if !e.PFW.Since.IsZero() {
-		since = e.PFW.Since
-	}
-	if since.Before(l.since) {
+	if since := e.since(); since.Before(l.since) {
 		l.since = since
 	}
 	l.count += n
 	l.reason = reason
 	return n
 }
+
+// key puts accounts in order.
+func (a Account) key() string { return a.Rule + "\x00" + a.Direction + "\x00" + a.Action }
 
 // entries empties ls into lost entries, in the same order every time.
 func (ls losses) entries(now time.Time, seq func() uint64) []*Entry {
@@ -51,7 +58,7 @@ func (ls losses) entries(now time.Time, seq func() uint64) []*Entry {
 		accounts = append(accounts, a)
 	}
 	slices.SortFunc(accounts, func(a, b Account) int {
-		return strings.Compare(a.Rule+"\x00"+a.Direction+"\x00"+a.Action, b.Rule+"\x00"+b.Direction+"\x00"+b.Action)
+		return strings.Compare(a.key(), b.key())
 	})
 	entries := make([]*Entry, 0, len(ls))
 	for _, a := range accounts {

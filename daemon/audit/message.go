@@ -17,44 +17,51 @@ func (e *Entry) Message() string {
 // MessageBy is Message with its times as the caller spells them.
 func (e *Entry) MessageBy(spell func(time.Time) string) string {
 	b := told{spell: spell}
+	b.WriteString(e.verb())
 	switch e.EventType {
-	case Drop:
-		if e.PFW.Action == "reject" {
-			e.packet(&b, "REJECTED")
-		} else {
-			e.packet(&b, "BLOCKED")
+	case Drop, Allow, Cut, Alert, Ban, Unban:
+		switch {
+		case e.PFW.Count > 0:
+			e.summary(&b)
+		case e.EventType == Ban || e.EventType == Unban:
+			e.about(&b)
+			e.reason(&b)
+		default:
+			e.packet(&b)
+			if e.EventType == Alert {
+				e.reason(&b)
+			}
 		}
-	case Allow:
-		e.packet(&b, "ALLOWED")
-	case Cut:
-		e.packet(&b, "CUT")
-	case Alert:
-		e.packet(&b, "ALERT")
-		e.reason(&b)
-	case Ban:
-		e.about(&b, "BANNED")
-		e.reason(&b)
-	case Unban:
-		e.about(&b, "UNBANNED")
-		e.reason(&b)
 	case Suppressed:
-		e.about(&b, "SUPPRESSED")
-	case Lost:
-		e.about(&b, "LOST")
-		e.reason(&b)
-	case Reload:
-		e.about(&b, "RELOAD")
-		e.reason(&b)
-	case Tamper:
-		e.about(&b, "TAMPER")
-		e.reason(&b)
-	case Panic:
-		e.about(&b, "PANIC")
+		e.about(&b)
+	case Lost, Reload, Tamper, Panic:
+		e.about(&b)
 		e.reason(&b)
 	default:
 		panic("audit: message of " + e.EventType.String())
 	}
 	return printable(b.String())
+}
+
+// verb is what happened.
+func (e *Entry) verb() string {
+	switch e.EventType {
+	case Drop:
+		if e.PFW.Action == "reject" {
+			return "REJECTED"
+		}
+		return "BLOCKED"
+	case Allow:
+		return "ALLOWED"
+	case Ban:
+		return "BANNED"
+	case Unban:
+		return "UNBANNED"
+	case Cut, Alert, Suppressed, Lost, Reload, Tamper, Panic:
+		return strings.ToUpper(e.EventType.String())
+	default:
+		panic("audit: verb of " + e.EventType.String())
+	}
 }
 
 // told is a line that is being written.
@@ -64,8 +71,7 @@ type told struct {
 }
 
 // packet writes what happened to which packet, in the order of the words of pfw explain.
-func (e *Entry) packet(b *told, what string) {
-	b.WriteString(what)
+func (e *Entry) packet(b *told) {
 	word(b, "", e.Direction)
 	word(b, "", e.protoWord())
 	if e.SrcIP.IsValid() || e.DestIP.IsValid() {
@@ -84,8 +90,7 @@ func (e *Entry) packet(b *told, what string) {
 }
 
 // about writes an entry that is no packet.
-func (e *Entry) about(b *told, what string) {
-	b.WriteString(what)
+func (e *Entry) about(b *told) {
 	if n := e.PFW.Count; n == 1 {
 		b.WriteString(" 1 packet")
 	} else if n > 1 {
@@ -105,6 +110,27 @@ func (e *Entry) about(b *told, what string) {
 	}
 	moment(b, "since ", e.PFW.Since)
 	moment(b, "until ", e.PFW.Until)
+}
+
+// summary writes an entry that sums up others.
+func (e *Entry) summary(b *told) {
+	b.WriteString(" " + grouped(e.PFW.Count) + " more in the last ")
+	if s := e.Timestamp.Sub(e.PFW.Since).Round(time.Second); s <= time.Second {
+		b.WriteString("second")
+	} else {
+		b.WriteString(s.String())
+	}
+	word(b, "", e.Direction)
+	word(b, "rule=", e.PFW.Rule)
+	b.WriteString(" (" + e.PFW.Reason + ")")
+}
+
+// grouped is a number with commas between the thousands.
+func grouped(n uint64) string {
+	if n < 1000 {
+		return strconv.FormatUint(n, 10)
+	}
+	return grouped(n/1000) + fmt.Sprintf(",%03d", n%1000)
 }
 
 func (e *Entry) reason(b *told) {

@@ -39,6 +39,9 @@ func TestMessageReadsLikeASentence(t *testing.T) {
 		{"PANIC: on for 5m", Entry{EventType: Panic, PFW: PFW{Reason: "on for 5m"}}},
 		{`PANIC: two\u000alines and \u001b[31mred`, Entry{EventType: Panic, PFW: PFW{Reason: "two\nlines and \x1b[31mred"}}},
 		{`BLOCKED in tcp 203.0.113.7:40312 -> 192.0.2.10:23 e\u001b[2J rule=no-telnet-smtp`, with(telnet(), func(e *Entry) { e.InIface = "e\x1b[2J" })},
+		{"BLOCKED 1,234,567 more in the last second in rule=ssh (the audit file has each)", Entry{Timestamp: at, EventType: Drop, Direction: "in", PFW: PFW{Rule: "ssh", Action: "block", Count: 1234567, Since: at.Add(-1400 * time.Millisecond), Reason: "the audit file has each"}}},
+		{"REJECTED 51 more in the last 12s out rule=ssh (why)", Entry{Timestamp: at, EventType: Drop, Direction: "out", PFW: PFW{Rule: "ssh", Action: "reject", Count: 51, Since: at.Add(-12 * time.Second), Reason: "why"}}},
+		{"BANNED 2,007 more in the last second (why)", Entry{Timestamp: at, EventType: Ban, PFW: PFW{Count: 2007, Since: at, Reason: "why"}}},
 		{"ALERT in tcp 203.0.113.7:40312 -> 192.0.2.10:23 eth0 rule=no-telnet-smtp: ET SCAN", with(telnet(), func(e *Entry) { e.EventType, e.PFW.Reason = Alert, "ET SCAN" })},
 	} {
 		if got := c.entry.Message(); got != c.want {

@@ -31,6 +31,7 @@ type sink struct {
 
 	// With Log.mu held:
 	on     bool
+	digest *digest // nil where every entry goes by itself
 	queued []*Entry
 	taken  []*Entry // in the hands of the writer, counted against the bound
 	losses losses
@@ -54,10 +55,10 @@ func newSink(l *Log, name string, s store, limit int) *sink {
 	}
 }
 
-// push is called with Log.mu held.
-func (s *sink) push(e *Entry) {
+// push is called with Log.mu held. It says whether e is going to be written, as long as the store can.
+func (s *sink) push(e *Entry) (queued bool) {
 	if !s.on {
-		return
+		return false
 	}
 	limit := s.limit
 	if e.Weight() == 0 {
@@ -75,8 +76,25 @@ func (s *sink) push(e *Entry) {
 		}
 	} else {
 		s.queued = append(s.queued, e)
+		queued = true
 	}
 	s.rouse()
+	return queued
+}
+
+// sumUp is called with Log.mu held, for every entry before push. It says whether e goes into a summary, and not by itself.
+func (s *sink) sumUp(e *Entry, inFile bool) bool {
+	if !s.on || s.digest == nil {
+		return false
+	}
+	first := s.digest.idle()
+	if !s.digest.add(e, inFile, time.Now()) {
+		return false
+	}
+	if first { // the writer is to look at the clock
+		s.rouse()
+	}
+	return true
 }
 
 // ofRecord says whether what this sink drops is lost: with a file, the journal is only a second copy.
@@ -178,10 +196,23 @@ func (s *sink) take(last bool) (entries []*Entry, tell time.Duration) {
 			}
 		}
 	}
+	if s.digest != nil {
+		summed, due := s.digest.take(now, last)
+		s.taken = append(s.taken, summed...)
+		tell = sooner(tell, due)
+	}
 	if s.stats.Err != nil && s.on { // find out when it is over, also while nothing happens
-		tell = retryTime
+		tell = sooner(tell, retryTime)
 	}
 	return s.taken, tell
+}
+
+// sooner is the shorter of two times to wait, where 0 is for ever.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b == 0 {
+		return a + b
+	}
+	return min(a, b)
 }
 
 func (s *sink) failing() bool {
@@ -247,6 +278,9 @@ func (s *sink) unwritten() *loss {
 	}
 	for _, o := range s.losses {
 		l.count += o.count
+	}
+	if s.digest != nil {
+		l.count += s.digest.sum()
 	}
 	return l
 }

@@ -58,6 +58,7 @@ func TestBooted(t *testing.T) {
 				{"who sent what is blocked", (*booted).whoSent},
 				{"reload", (*booted).reload},
 				{"reload of a bad file", (*booted).badReload},
+				{"flood in the journal", (*booted).floodInTheJournal},
 				{"trial and panic", (*booted).trialAndPanic},
 				{"edit and ban as a member of the group", (*booted).editsAndBans},
 				{"restart without a gap", (*booted).restart},
