@@ -129,7 +129,7 @@ func (r *reader) addresses(key string, lists *lists) policy.Addresses {
 		if w := side.add(s, v, lists); w != nil {
 			r.fail(key, v.at, w)
 		}
-		if name, ok := strings.CutPrefix(s, "@"); ok && !not {
+		if name, ok := strings.CutPrefix(s, "@"); ok && !not && r.rule != "" {
 			lists.matched(name, policy.Name(r.rule))
 		}
 	}

@@ -171,7 +171,7 @@ func TestMistakesOfAFile(t *testing.T) {
 	for _, c := range []struct{ text, want, hint string }{
 		{"[defualt]", `1:2: defualt: unknown table "defualt"`, "[default]"},
 		{"[[rules]]", `1:3: rules: unknown table "rules"`, "[[rule]]"},
-		{"[ban]", `1:2: ban: unknown table "ban"`, "[default]"},
+		{"[bna]", `1:2: bna: unknown table "bna"`, "[ban]"},
 		{"inbound = \"block\"", `1:1: inbound: unknown key "inbound"`, "[default]"},
 		{"[rule]\nname = \"a\"", `1:1: [rule] with one bracket is one table; there can be many`, "[[rule]]"},
 		{"[[default]]", `1:1: default: a table is wanted here, not a list of tables`, "[default]"},

@@ -58,6 +58,8 @@ type loader struct {
 
 	defaults  policy.Defaults
 	log       policy.Log
+	bans      policy.Bans
+	detect    policy.Detect
 	sinks     Sinks
 	rules     []ruleEntry
 	taken     map[string]taken
@@ -115,6 +117,7 @@ func (l *loader) load() (*Config, error) {
 			l.lists.read(f, x.value)
 		}
 	}
+	l.guards()
 	for i, f := range l.parsed() {
 		l.entries(f, i == 0 && f == l.read[0])
 	}
@@ -170,6 +173,17 @@ func (l *loader) settings() {
 	l.log, l.sinks = readLog(f, top.sub("log", "a table", "write [log] on a line of its own"))
 }
 
+// guards reads [ban] and [detect] of firewall.toml, of which the first may name lists.
+func (l *loader) guards() {
+	f := l.read[0]
+	if f.root == nil {
+		return
+	}
+	top := reader{f: f, t: f.root}
+	l.bans = readBans(f, top.sub("ban", "a table", "write [ban] on a line of its own"), l.lists)
+	l.detect = readDetect(f, top.sub("detect", "a table", "write [detect] on a line of its own"))
+}
+
 // policy makes the policy of the rules that are well-formed, and places what it says of them. It is nil where a rule of
 // it cannot be.
 func (l *loader) policy() *policy.Policy {
@@ -197,7 +211,7 @@ func (l *loader) policy() *policy.Policy {
 			return nil
 		}
 	}
-	return p
+	return p.Guarding(l.bans, l.detect)
 }
 
 func (l *loader) sort(problems []Problem) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"pfw/config/policy"
 	"pfw/daemon/api"
 	"pfw/daemon/procs"
 	"pfw/enforce"
@@ -92,7 +93,7 @@ func (b *bans) byHand(ctx context.Context, remote netip.Prefix, ask api.BanReque
 	}
 	if err := b.d.table.Ban(ctx, []enforce.Ban{{Remote: remote, Left: ask.For}}); err != nil {
 		if b.full(err) {
-			return ban{}, api.NewProblem(http.StatusConflict, err.Error(), "pfw bans lists them; pfw unban makes room")
+			return ban{}, api.NewProblem(http.StatusConflict, b.noRoom(), moreRoom)
 		}
 		return ban{}, fmt.Errorf("ban %s: %w", spell(remote), err)
 	}
@@ -185,11 +186,13 @@ func (d *Daemon) mayBan(addr netip.Addr, remote netip.Prefix, force bool) error 
 	case own.has(addr):
 		// It could be banned on another machine: nothing is wrong with how it is asked.
 		return api.NewProblem(http.StatusConflict, addr.String()+" is this machine's own address", "loopback and this machine's own addresses are never banned")
-	case addr.IsUnspecified(), addr.IsMulticast(), addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-		return bad(" is nobody's address", forms)
 	case addr.Is6() && addr.IsLinkLocalUnicast():
 		return bad(" shares fe80::/64 with all that is on the link, routers too, so it cannot be banned",
 			"a rule can name the one address: pfw block --both --remote "+addr.String())
+	case policy.IsNobodys(remote):
+		return bad(" is nobody's address", forms)
+	case d.force.Load().policy.NeverBans(remote):
+		return api.NewProblem(http.StatusConflict, addr.String()+" is never banned, as [ban] never names it", "take it out of [ban] never in "+d.o.Config+" first")
 	case force:
 		return nil
 	}

@@ -30,6 +30,8 @@ type bans struct {
 	empty bool
 	// looked is when the kernel was asked last and next when all of it is asked again; under change.
 	looked, next time.Time
+	// policy says, under change, how many can be banned and who never is; nil before the first is in force.
+	policy *policy.Policy
 
 	// met says that the connections of all who are banned have been cut, or are about to be.
 	met atomic.Bool
@@ -141,6 +143,64 @@ func (b *bans) finished(remote netip.Prefix, x ban, why string) {
 		PFW: audit.PFW{Rule: x.Rule, Reason: why + "; it was banned: " + x.Reason, Until: x.Until}})
 }
 
+// inForce tells of a policy that has come into force; emptied says that the kernel's sets were made anew without any bans. change
+// is held.
+func (b *bans) inForce(ctx context.Context, p *policy.Policy, emptied bool) {
+	before := b.policy
+	b.policy = p
+	if before == nil || before.Spared() != p.Spared() {
+		if err := b.spare(ctx); err != nil {
+			b.d.log.Error("bans of who is never banned are not lifted; it is tried again", "error", err)
+		}
+	}
+	if emptied {
+		b.emptied(ctx)
+	}
+	b.overfull()
+}
+
+// spare lifts the bans of those whom the policy never bans. change is held.
+func (b *bans) spare(ctx context.Context) error {
+	var lift []netip.Prefix
+	list := b.list()
+	for remote := range list {
+		if b.policy.NeverBans(remote) {
+			lift = append(lift, remote)
+		}
+	}
+	if err := b.d.table.Unban(ctx, lift); err != nil {
+		return err
+	}
+	for _, remote := range lift {
+		b.finished(remote, list[remote], "[ban] never names it")
+	}
+	b.save()
+	return nil
+}
+
+// overfull tells of more bans than the policy has room for: none is let go for it. change is held.
+func (b *bans) overfull() {
+	size := int(b.policy.Bans().Size)
+	if n := b.most(time.Now()); n > size {
+		b.d.faults.set(bansFull, fmt.Sprintf("%d addresses of a family are banned, more than [ban] size = %d has room for: all of them stay so, and no more are until there are fewer", n, size), moreRoom)
+	}
+}
+
+const moreRoom = "pfw bans lists them; pfw unban makes room, and so does a larger [ban] size"
+
+// most counts the bans of the family that has more.
+func (b *bans) most(now time.Time) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	count := map[bool]int{}
+	for remote, x := range b.all {
+		if !x.over(now) {
+			count[remote.Addr().Is4()]++
+		}
+	}
+	return max(count[true], count[false])
+}
+
 // emptied puts all bans into sets that were made anew. change is held. Where that fails it is tried again.
 func (b *bans) emptied(ctx context.Context) {
 	b.empty = true
@@ -176,6 +236,11 @@ func (b *bans) full(err error) bool {
 	if !errors.Is(err, enforce.ErrBansFull) {
 		return false
 	}
-	b.d.faults.set(bansFull, err.Error(), "pfw bans lists them; pfw unban makes room, or pfw block --both --remote bans a whole network")
+	b.d.faults.set(bansFull, b.noRoom(), moreRoom)
 	return true
+}
+
+// noRoom says what is wrong where no more can be banned. change is held.
+func (b *bans) noRoom() string {
+	return fmt.Sprintf("%d addresses of a family are banned already, as many as [ban] size has room for, and no more can be", b.policy.Bans().Size)
 }

@@ -9,15 +9,15 @@ import (
 	"testing"
 	"time"
 
+	"pfw/config/policy"
 	"pfw/daemon/api"
-	"pfw/enforce"
 )
 
 // As many as there is room for, and one more: it is refused, and everybody is told.
 func TestBansAreFull(t *testing.T) {
 	client, _ := here(t, letIn)
 	var script strings.Builder
-	for i := range enforce.MostBans {
+	for i := range policy.BansAtMost {
 		fmt.Fprintf(&script, "add element inet pfw banned4 { 10.1.%d.%d timeout 1h }\n", i>>8, i&255)
 	}
 	path := filepath.Join(t.TempDir(), "bans.nft")
@@ -35,7 +35,7 @@ func TestBansAreFull(t *testing.T) {
 		}
 		return what, s.Bans
 	}
-	eventually(t, "all are adopted", time.Minute, func() bool { _, bans := faults(); return bans == enforce.MostBans })
+	eventually(t, "all are adopted", time.Minute, func() bool { _, bans := faults(); return bans == policy.BansAtMost })
 	one := api.BanRequest{Address: "192.0.2.7", For: time.Hour}
 	_, err := client.Ban(t.Context(), one)
 	if p, ok := err.(*api.Problem); !ok || p.Status != http.StatusConflict || !strings.Contains(p.Detail, "no more") {

@@ -97,9 +97,7 @@ func (b *bans) look(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
-	count := map[bool]int{}
 	for _, k := range list {
-		count[k.Remote.Addr().Is4()]++
 		if x, known := gone[k.Remote]; known {
 			b.moved(k.Remote, x, k, now)
 		} else {
@@ -120,7 +118,10 @@ func (b *bans) look(ctx context.Context, now time.Time) error {
 			b.finished(remote, x, "the kernel does not have it any more")
 		}
 	}
-	if max(count[true], count[false]) < enforce.MostBans {
+	if err := b.spare(ctx); err != nil {
+		return err
+	}
+	if b.most(now) < int(b.policy.Bans().Size) {
 		b.d.faults.clear(bansFull)
 	}
 	b.save()

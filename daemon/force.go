@@ -149,9 +149,7 @@ func (d *Daemon) apply(ctx context.Context, p *policy.Policy, r enforce.Ruleset,
 	if err != nil {
 		return fmt.Errorf("put the policy in force: %w", err)
 	}
-	if applied.Emptied {
-		d.bans.emptied(ctx)
-	}
+	d.bans.inForce(ctx, p, applied.Emptied)
 	d.accounts.inForce(now, p, readings(applied.Retired))
 	return nil
 }

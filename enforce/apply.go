@@ -16,8 +16,7 @@ type Applied struct {
 	Generation uint64
 	// Retired holds the last reading of the counters that are gone with their rules.
 	Retired Counters
-	// Emptied says that a set which is filled meanwhile is new, as at the first Apply or where another deleted it: nobody is
-	// banned in it.
+	// Emptied says that a set of bans is new, as at the first Apply or where another deleted it: nobody is banned in it.
 	Emptied bool
 }
 
@@ -30,9 +29,12 @@ func (t *Table) Apply(ctx context.Context, r Ruleset) (Applied, error) {
 	if err := t.refresh(ctx); err != nil {
 		return Applied{}, err
 	}
-	emptied := r.empties(t.last)
-	done, err := false, error(nil)
-	if !emptied {
+	emptied, err := t.resize(&r)
+	if err != nil {
+		return Applied{}, err
+	}
+	done := false
+	if len(r.anew(t.last)) == 0 {
 		done, err = t.editInPlace(ctx, &r)
 	}
 	if err != nil {

@@ -21,11 +21,8 @@ type Ban struct {
 	Left time.Duration
 }
 
-// MostBans bounds the bans of each family.
-const MostBans = dynamicSize
-
-// ErrBansFull says that as many remotes of a family are banned as can be.
-var ErrBansFull = fmt.Errorf("%d addresses of a family are banned already, and there is room for no more", MostBans)
+// ErrBansFull says that as many remotes of a family are banned as can be: policy.Bans has how many.
+var ErrBansFull = errors.New("as many addresses of a family are banned as there is room for")
 
 // Remote is what is banned with an address: itself, or of IPv6 the /64 that it is in, as who has one address there has all.
 func Remote(a netip.Addr) netip.Prefix {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"pfw/config/policy"
 	"pfw/e2e/hosts"
 )
 
@@ -139,7 +140,7 @@ func TestBansAreFull(t *testing.T) {
 	g := newGround(t, TableOptions{})
 	g.apply(build(t, allowing, logging))
 	var list []Ban
-	for i := range MostBans {
+	for i := range policy.BansAtMost {
 		list = append(list, Ban{Remote(netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)})), time.Hour})
 	}
 	began := time.Now()
@@ -150,14 +151,14 @@ func TestBansAreFull(t *testing.T) {
 	// A dump that meets the kernel's hash while it grows misses some.
 	for end := loaded.Add(20 * time.Second); ; {
 		got, err := g.table.Bans(t.Context())
-		if len(got) == MostBans {
+		if len(got) == policy.BansAtMost {
 			break
 		}
 		if err != nil || time.Now().After(end) {
-			t.Fatalf("%d are banned of %d, %v", len(got), MostBans, err)
+			t.Fatalf("%d are banned of %d, %v", len(got), policy.BansAtMost, err)
 		}
 	}
-	t.Logf("%d bans: loaded in %s, read in %s", MostBans, loaded.Sub(began), time.Since(loaded))
+	t.Logf("%d bans: loaded in %s, read in %s", policy.BansAtMost, loaded.Sub(began), time.Since(loaded))
 	one := []Ban{{Remote(netip.MustParseAddr("192.0.2.9")), time.Hour}}
 	if err := g.table.Ban(t.Context(), one); !errors.Is(err, ErrBansFull) {
 		t.Errorf("one too many: %v", err)

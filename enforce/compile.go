@@ -21,7 +21,7 @@ type Options struct {
 // Compile makes the ruleset of a policy. The same policy at the same time gives the same ruleset.
 func Compile(p *policy.Policy, o Options) Ruleset {
 	c := compiler{policy: p, options: o, sets: map[string]set{}, windows: map[*policy.Schedule]timeMatch{}, counted: map[string]bool{}, made: map[string]bool{}, logged: map[string]bool{}, numbered: strings.NewReplacer()}
-	for _, s := range dynamicSets() {
+	for _, s := range dynamicSets(p.Bans()) {
 		c.keep(s)
 	}
 	for _, a := range p.Always() {

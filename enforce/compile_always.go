@@ -93,14 +93,14 @@ func remoteEnds(d policy.Direction) []end {
 }
 
 // dynamicSets are filled while the table is in force.
-func dynamicSets() []set {
+func dynamicSets(b policy.Bans) []set {
 	return []set{
-		dynamicSet(ofFamily(bannedSet, policy.IPv4), &banned4Kind),
-		dynamicSet(ofFamily(bannedSet, policy.IPv6), &banned6Kind),
-		dynamicSet(ofFamily(cutSet, policy.IPv4), &tuple4Kind),
-		dynamicSet(ofFamily(cutSet, policy.IPv6), &tuple6Kind),
-		dynamicSet(ofFamily(keptSet, policy.IPv4), &tuple4Kind),
-		dynamicSet(ofFamily(keptSet, policy.IPv6), &tuple6Kind),
+		dynamicSet(ofFamily(bannedSet, policy.IPv4), &banned4Kind, b.Size),
+		dynamicSet(ofFamily(bannedSet, policy.IPv6), &banned6Kind, b.Size),
+		dynamicSet(ofFamily(cutSet, policy.IPv4), &tuple4Kind, dynamicSize),
+		dynamicSet(ofFamily(cutSet, policy.IPv6), &tuple6Kind, dynamicSize),
+		dynamicSet(ofFamily(keptSet, policy.IPv4), &tuple4Kind, dynamicSize),
+		dynamicSet(ofFamily(keptSet, policy.IPv6), &tuple6Kind, dynamicSize),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 )
 
@@ -30,6 +31,8 @@ type plannedChain struct {
 	hash string
 	// there says that a chain of the name and at the same hook is in the kernel, kept that it has these rules.
 	there, kept bool
+	// late says that its rules ask a dynamic set that is made anew: they cannot be there before it, nor after the old one.
+	late bool
 }
 
 // plan compares the ruleset with the table as it was read last.
@@ -49,7 +52,7 @@ func (t *Table) planBy(r *Ruleset, held map[string]string) (*plan, error) {
 			p.fresh[s.name] = true
 		}
 	}
-	stay := !r.empties(t.last)
+	anew := r.anew(t.last)
 	for i := range r.chains {
 		c := &plannedChain{chain: &r.chains[i]}
 		sum := sha256.New()
@@ -64,8 +67,8 @@ func (t *Table) planBy(r *Ruleset, held map[string]string) (*plan, error) {
 		c.hash = hex.EncodeToString(sum.Sum(nil))
 		was, there := t.last.Chains[c.name]
 		c.there = there && sameHook(c.base(), was.Base)
-		// A set that is filled meanwhile is named by no contents: where it is made anew, so are the rules that ask it.
-		c.kept = c.there && t.kept[c.name] == c.hash && (stay || c.at == 0)
+		c.late = len(anew) > 0 && c.asks(anew)
+		c.kept = c.there && t.kept[c.name] == c.hash && !c.late
 		p.chains[c.name] = c
 	}
 	return p, nil
@@ -94,7 +97,28 @@ func (p *plan) ordered(want func(*plannedChain) bool) []*plannedChain {
 func (c *plannedChain) staged() bool { return c.at == 0 && !c.there }
 
 // swapped tells whether a chain's rules are changed at once with all others that are.
-func (c *plannedChain) swapped() bool { return !c.staged() && !c.kept }
+func (c *plannedChain) swapped() bool { return (c.late || !c.staged()) && !c.kept }
+
+// asks tells whether a rule of the chain asks one of the sets, or fills it.
+func (c *chain) asks(sets map[string]bool) bool {
+	for _, r := range c.rules {
+		for _, s := range r.statements {
+			for _, e := range s.exprs() {
+				switch e := e.(type) {
+				case *expr.Lookup:
+					if sets[e.SetName] {
+						return true
+					}
+				case *expr.Dynset:
+					if sets[e.SetName] {
+						return true
+					}
+				}
+			}
+		}
+	}
+	return false
+}
 
 // swap writes the transaction that changes what packets meet; it is empty where nothing is to be changed.
 func (p *plan) swap() *batch {
@@ -116,7 +140,7 @@ func (p *plan) swap() *batch {
 	for _, o := range t.last.strangers {
 		b.deleteObject(o)
 	}
-	for _, c := range p.ordered(func(c *plannedChain) bool { return c.swapped() && !c.there }) {
+	for _, c := range p.ordered(func(c *plannedChain) bool { return c.swapped() && !c.there && !c.staged() }) {
 		b.addChain(c.chain, accept)
 	}
 	for _, c := range p.ordered((*plannedChain).swapped) {
@@ -138,7 +162,7 @@ func (p *plan) swap() *batch {
 	return whole
 }
 
-// swapSets deletes the sets that are asked for no more, and adds dynamic ones that are missing or of another shape.
+// swapSets deletes the sets that are asked for no more, and makes dynamic ones of another shape anew.
 func (p *plan) swapSets(b *batch) {
 	t, stay := p.table, map[string]bool{}
 	for _, name := range p.names {
@@ -155,9 +179,16 @@ func (p *plan) swapSets(b *batch) {
 		}
 	}
 	for i := range p.ruleset.sets {
-		if s := &p.ruleset.sets[i]; s.dynamic && !stay[s.name] {
-			b.addSet(s, s.name)
+		s := &p.ruleset.sets[i]
+		if _, there := t.last.Sets[s.name]; !s.dynamic || stay[s.name] || !there {
+			continue
 		}
+		b.addSet(s, s.name)
+		e := b.elementsOf("add", unix.NFT_MSG_NEWSETELEM, s.name)
+		for _, x := range s.carried {
+			e.add(x)
+		}
+		e.flush()
 	}
 }
 
@@ -188,6 +219,9 @@ func (p *plan) stage(commit func(*batch) error, fill func(s *set, kernelName str
 	var long []*set
 	for i := range p.ruleset.sets {
 		s := &p.ruleset.sets[i]
+		if _, there := t.last.Sets[s.name]; s.dynamic && !there {
+			b.addSet(s, s.name)
+		}
 		if !p.fresh[s.name] {
 			continue
 		}
@@ -221,6 +255,9 @@ func (p *plan) stage(commit func(*batch) error, fill func(s *set, kernelName str
 		}
 	}
 	for _, c := range staged {
+		if c.late {
+			continue
+		}
 		b.addRules(c.name, c.rules)
 		if err := cut(0); err != nil {
 			return err

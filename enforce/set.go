@@ -24,11 +24,13 @@ type set struct {
 	spans   iter.Seq[span]
 	// share is what of a long list the set holds, nil for others.
 	share *share
+	// carried are elements that a dynamic set is made with.
+	carried []element
 	// to is where a map leads, span by span; nil of a set.
 	to []branch
 }
 
-// dynamicSize bounds each dynamic set. A fixed size is a faster kind of hash to the kernel.
+// dynamicSize bounds dynamic sets but those of bans.
 const dynamicSize = 65536
 
 // maxKey is the longest key: a tuple of IPv6, in parts of whole registers of four bytes.
@@ -159,8 +161,8 @@ func listed(k *kind, count int, at func(int) span) set {
 	})
 }
 
-func dynamicSet(name string, k *kind) set {
-	return set{name: name, kind: k, dynamic: true, size: dynamicSize, spans: func(func(span) bool) {}}
+func dynamicSet(name string, k *kind, size uint32) set {
+	return set{name: name, kind: k, dynamic: true, size: size, spans: func(func(span) bool) {}}
 }
 
 func keyOf(value []byte) key {

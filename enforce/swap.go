@@ -21,6 +21,9 @@ func (p *plan) changes(swap *batch) bool {
 			return true
 		}
 	}
+	if len(p.ruleset.anew(p.table.last)) > 0 {
+		return true
+	}
 	for _, c := range p.chains {
 		if c.staged() {
 			return true
@@ -70,9 +73,15 @@ func (t *Table) swap(ctx context.Context, p *plan, b *batch) error {
 // stays tells whether a dynamic set goes on as it is in the kernel, with what it holds.
 func (s *set) stays(before *snapshot) bool { return before.Sets[s.name].Shape == s.shape() }
 
-// empties tells whether a swap makes a dynamic set anew.
-func (r *Ruleset) empties(before *snapshot) bool {
-	return slices.ContainsFunc(r.sets, func(s set) bool { return s.dynamic && !s.stays(before) })
+// anew gives the dynamic sets that are not in the kernel as they are to be.
+func (r *Ruleset) anew(before *snapshot) map[string]bool {
+	out := map[string]bool{}
+	for i := range r.sets {
+		if s := &r.sets[i]; s.dynamic && !s.stays(before) {
+			out[s.name] = true
+		}
+	}
+	return out
 }
 
 // missing tells in what the kernel has not what it was given.

@@ -14,6 +14,10 @@ type Policy struct {
 	byName   map[Name]*Rule
 	// panics: see InPanic.
 	panics bool
+	// bans, detect, spared: see Guarding.
+	bans   Bans
+	detect Detect
+	spared *AddressSet
 }
 
 // Defaults says what becomes of a connection that no rule matches.
@@ -74,7 +78,7 @@ type Problem struct {
 
 // New makes a policy. It is nil where a problem is fatal. now decides which rules are past their until.
 func New(defaults Defaults, log Log, rules []Rule, now time.Time) (*Policy, []Problem) {
-	p := &Policy{defaults: defaults, log: log, byName: map[Name]*Rule{}}
+	p := &Policy{defaults: defaults, log: log, byName: map[Name]*Rule{}, bans: Bans{Size: BansAtMost}, spared: sparedByItself}
 	var problems []Problem
 	for i := range rules {
 		r := rules[i]

@@ -1,0 +1,84 @@
+package policy
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// Bans says how remotes are banned: who never is, and how many can be.
+type Bans struct {
+	// Never holds who is never banned by what the file says; nil is nobody.
+	Never *AddressSet
+	// Size bounds the bans of each family, each of one remote.
+	Size uint32
+}
+
+// BansAtMost is the size where a file says nothing.
+const BansAtMost = 65536
+
+// Detect says whose behaviour is watched. The zero value watches nothing.
+type Detect struct{ PortScan, SYNFlood Detector }
+
+// Detector watches how often remotes do something. The zero value does not.
+type Detector struct {
+	// Over is the rate that nobody is to exceed.
+	Over Rate
+	// Ban is for how long who does is banned; 0: only an alert tells of it.
+	Ban time.Duration
+}
+
+// On tells whether the detector watches.
+func (d Detector) On() bool { return !d.Over.Unlimited() }
+
+// Guarding is the same policy with what it says of bans and of behaviour.
+func (p *Policy) Guarding(b Bans, d Detect) *Policy {
+	q := *p
+	q.bans, q.detect = b, d
+	q.spared = spared(b.Never)
+	return &q
+}
+
+// Bans gives how remotes are banned.
+func (p *Policy) Bans() Bans { return p.bans }
+
+// Detect gives whose behaviour is watched.
+func (p *Policy) Detect() Detect { return p.detect }
+
+// Spared gives everybody who is never banned: what the file says, and nobody's addresses. IPv6 is banned by /64, so all of a
+// /64 is in it where a part is. This machine's own addresses, which come and go, are not in it.
+func (p *Policy) Spared() *AddressSet { return p.spared }
+
+// NeverBans tells whether part of a network is never banned.
+func (p *Policy) NeverBans(remote netip.Prefix) bool { return p.spared.Overlaps(RangeOf(remote)) }
+
+// IsNobodys tells whether part of a network is no remote's, whatever a file says.
+func IsNobodys(remote netip.Prefix) bool { return sparedByItself.Overlaps(RangeOf(remote)) }
+
+// nobodys are addresses that are no remote's: of this host (RFC 1122 section 3.2.1.3, RFC 4291 section 2.5), of many at once, and
+// those of a link, whose one /64 routers share.
+var nobodys = []string{"0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32", "::/64", "fe80::/10", "ff00::/8"}
+
+// sparedByItself is shared by all policies that say nothing more.
+var sparedByItself = spared(nil)
+
+func spared(never *AddressSet) *AddressSet {
+	var b AddressBuilder
+	add := func(err error) {
+		if err != nil {
+			panic(fmt.Sprintf("policy: %s", err)) // what a set gives is valid, and so are the literals
+		}
+	}
+	for _, s := range nobodys {
+		add(b.AddPrefix(netip.MustParsePrefix(s)))
+	}
+	if never != nil {
+		for r := range never.Ranges(IPv4) {
+			add(b.Add(r.First, r.Last))
+		}
+		for r := range never.Ranges(IPv6) {
+			add(b.Add(netip.PrefixFrom(r.First, 64).Masked().Addr(), lastOf(netip.PrefixFrom(r.Last, 64))))
+		}
+	}
+	return b.Set()
+}
