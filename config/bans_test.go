@@ -75,9 +75,9 @@ func TestMistakesOfBans(t *testing.T) {
 		{"[detect]\nport_scan = true", `2:13: [detect] port_scan: a table is wanted here, not a boolean`, `over = "20/minute"`},
 		{"[detect]\nport_scan = {}", `2:13: [detect] port_scan.over: the key "over" is missing`, `over = "20/minute"`},
 		{"[detect]\nport_scan = { over = \"0/minute\" }", `2:22: [detect] port_scan.over: a rate of 0 lets nothing through`, ""},
-		{"[detect]\nport_scan = { over = \"unlimited\" }", `2:22: [detect] port_scan.over: nothing is over "unlimited"`, "leave"},
+		{"[detect]\nport_scan = { over = \"unlimited\" }", `2:22: [detect] port_scan.over: there is nothing to count at a rate without limit`, "leave"},
 		{"[detect]\nsyn_flood = { over = \"9/second\", ban = \"1 h\" }", `2:40: [detect] syn_flood.ban: "1 h" is no length of time`, "15m"},
-		{"[detect]\nsyn_flood = { over = \"9/second\", ban = \"5ms\" }", `2:40: [detect] syn_flood.ban: 5ms is less than a second`, ""},
+		{"[detect]\nsyn_flood = { over = \"9/second\", ban = \"5ms\" }", `2:40: [detect] syn_flood.ban: 5ms is not one second or several`, ""},
 		{"[detect]\nsyn_flood = { over = \"9/second\", bann = \"5s\" }", `2:34: [detect] syn_flood.bann: unknown key "bann"`, "ban"},
 	} {
 		got := refused(t, c.text+"\n").All()
