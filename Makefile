@@ -54,7 +54,7 @@ fuzz:
 
 # Against the other firewalls that are installed, some ten minutes; BENCH=-quick takes one. Then the parts by themselves.
 bench:
-	@packaging/bootstrap demo
+	@packaging/bootstrap build
 	@$(MAKE) --no-print-directory build
 	go run ./e2e/bench $(BENCH)
 	go test -run '^$$' -bench . -benchmem ./...

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -28,6 +29,7 @@ type running struct {
 	cancel context.CancelFunc
 	done   chan error
 	story  *bytes.Buffer // what it logged; to be read after stop
+	quiet  func()        // ends what appends to it; nil where nothing does
 }
 
 // setup is where a test's log lives.
@@ -63,8 +65,39 @@ func start(t tb, o Options, change ...func(*Log)) *running {
 	return r
 }
 
+// busy starts a log to which entries are appended until it stops, no more than so many ahead of the file, which is rotated at
+// that size.
+func (s setup) busy(t tb, maxSize int64, ahead int) *running {
+	t.Helper()
+	o := s.options()
+	o.Sinks.MaxSize, o.Sinks.Keep = maxSize, 1000
+	r := start(t, o)
+	stop := make(chan struct{})
+	var appending sync.WaitGroup
+	appending.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				if r.Stats().File.Waiting < ahead {
+					r.Append(drop("a"))
+				}
+			}
+		}
+	})
+	r.quiet = func() {
+		close(stop)
+		appending.Wait()
+	}
+	return r
+}
+
 func (r *running) stop() {
 	r.t.Helper()
+	if r.quiet != nil {
+		r.quiet()
+	}
 	r.cancel()
 	if err := <-r.done; err != nil {
 		r.t.Errorf("run: %v", err)

@@ -163,23 +163,7 @@ func TestPastEndsWithItsReader(t *testing.T) {
 // Past and then a subscription, while entries are written and files rotated: each entry once, in order.
 func TestPastAndSubscriptionHaveNoGapAndNoDouble(t *testing.T) {
 	s := newSetup(t)
-	o := s.options()
-	o.Sinks.MaxSize, o.Sinks.Keep = 5000, 1000
-	l := start(t, o)
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				if l.Stats().File.Waiting < 500 {
-					l.Append(drop("a"))
-				}
-			}
-		}
-	}()
+	l := s.busy(t, 5000, 500)
 	for range 20 {
 		sub := l.Subscribe()
 		next := uint64(1)
@@ -210,8 +194,6 @@ func TestPastAndSubscriptionHaveNoGapAndNoDouble(t *testing.T) {
 		sub.Close()
 		time.Sleep(time.Duration(rand.IntN(3)) * time.Millisecond)
 	}
-	close(stop)
-	<-stopped
 	l.stop()
 }
 

@@ -63,25 +63,8 @@ func TestReplayOfNothing(t *testing.T) {
 
 func TestReplayWhileFilesAreRotatedMissesNothing(t *testing.T) {
 	s := newSetup(t)
-	o := s.options()
-	o.Sinks.MaxSize, o.Sinks.Keep = 2000, 1000
-	l := start(t, o)
-	l.Append(drop("a"))
+	l := s.busy(t, 2000, 100)
 	eventually(t, "the first entry", func() bool { return l.Stats().File.Written > 0 })
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				if l.Stats().File.Waiting < 100 {
-					l.Append(drop("a"))
-				}
-			}
-		}
-	}()
 	for range 30 {
 		next := uint64(1)
 		if _, err := Replay(s.file, 0, func(e Entry) {
@@ -93,8 +76,6 @@ func TestReplayWhileFilesAreRotatedMissesNothing(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	close(stop)
-	<-stopped
 	l.stop()
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -21,8 +22,8 @@ func TestSmallRun(t *testing.T) {
 		bin: filepath.Dir(hosts.Build(t, "./cmd/pfwd")), sizes: []int{10}, lists: []int{1000}, n: 1, time: time.Millisecond, out: &out,
 	}
 	b.pfw = pfw(b.bin)
-	x := &plan{rules: rulesOf(10), list: listOf(1000), listed: true}
-	if err := b.list(x, []peer{nftByHand, b.pfw}); err != nil {
+	peers := []peer{nftByHand, b.pfw}
+	if err := errors.Join(b.list(listedPlan(1000, blocklist, 0), peers), b.delta(1000, singles, peers)); err != nil {
 		t.Error(err)
 	}
 	cells, err := writeDown(b.startLogging, 1000)
@@ -43,7 +44,7 @@ func TestPlan(t *testing.T) {
 			t.Errorf("%d rules, want %d", got, n)
 		}
 	}
-	p := &plan{list: listOf(5000), listed: true}
+	p := listedPlan(5000, blocklist, 0)
 	if len(p.list) != 5000 {
 		t.Errorf("%d entries", len(p.list))
 	}

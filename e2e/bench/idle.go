@@ -11,13 +11,13 @@ import (
 func (b *bench) idle() error {
 	t := &table{title: "Idle and start"}
 	t.row("", "resident when idle", "start to in force (CPU time)")
-	plans := []*plan{{rules: rulesOf(1_000)}, {rules: rulesOf(listedRules), list: listOf(b.lists[len(b.lists)-1]), listed: true}}
+	plans := []*plan{{rules: rulesOf(1_000)}, listedPlan(b.lists[len(b.lists)-1], blocklist, 0)}
 	if err := b.rest(t, b.shipped(), &plan{}, "firewall.toml as shipped"); err != nil {
 		return err
 	}
 	for _, x := range plans {
 		for _, p := range []peer{b.firewalld, b.pfw} {
-			if p.missing() != "" || !p.fits(x) {
+			if !b.fit(t, p, x) {
 				continue
 			}
 			if err := b.rest(t, p, x, x.String()); err != nil {
@@ -25,7 +25,7 @@ func (b *bench) idle() error {
 			}
 		}
 	}
-	if (peer{needs: ulogdNeeds}).missing() == "" {
+	if b.here(t, peer{name: "ulogd2", needs: ulogdNeeds}) {
 		if err := b.restOfLogger(t, "ulogd2", startUlogd); err != nil {
 			return err
 		}

@@ -49,8 +49,7 @@ func (b *bench) logs() error {
 			needs []string
 			start func(*stage) (logger, error)
 		}{{"ulogd2", ulogdNeeds, startUlogd}, {"pfw", nil, b.startLogging}} {
-			if why := (peer{needs: l.needs}).missing(); why != "" {
-				t.note("%s: left out, as %s.", l.name, why)
+			if !b.here(t, peer{name: l.name, needs: l.needs}) {
 				continue
 			}
 			cells, err := writeDown(l.start, rate)

@@ -35,7 +35,8 @@ type bench struct {
 	quick, patient bool  // less than usual; also what takes minutes
 	time           time.Duration
 	out            io.Writer
-	wrong          int // peers that did not work
+	wrong          int      // peers that did not work
+	absent         []string // peers that were said to be missing
 
 	pfw, firewalld peer
 }
@@ -49,6 +50,7 @@ type section struct {
 var sections = []section{
 	{"packets", (*bench).packets},
 	{"lists", (*bench).listed},
+	{"deltas", (*bench).deltas},
 	{"load", (*bench).loads},
 	{"log", (*bench).logs},
 	{"tcp", (*bench).tcp},

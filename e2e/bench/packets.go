@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -73,9 +75,11 @@ func contend(p peer, x *plan) (c *contender, err error) {
 type kind struct {
 	name    string
 	port    uint16
-	listed  bool // from addresses on the list
-	keep    bool // of connections that are there already
-	passing bool // conntrack remembers each of them
+	listed  bool    // from addresses on the list
+	keep    bool    // of connections that are there already
+	passing bool    // conntrack remembers each of them
+	unit    string  // how a rate is shown; "" is a packet's
+	of      float64 // in how many of them; 0 is a packet's
 }
 
 var (
@@ -136,6 +140,15 @@ func (c *contender) against(base *contender, k kind) (middle, noise float64) {
 	return median(ratios), spread(ratios)
 }
 
+// beside is what a cell says of a kind: the ratio to another, or the other's own rate.
+func (c *contender) beside(base *contender, k kind) (text string, noise float64) {
+	if c == base {
+		return fmt.Sprintf(cmp.Or(k.unit, "%.0fk/s"), median(c.rates[k.name])/cmp.Or(k.of, 1e3)), spread(c.rates[k.name])
+	}
+	middle, noise := c.against(base, k)
+	return ratio(middle), noise
+}
+
 // packets compares what packets cost with so many rules.
 func (b *bench) packets() error {
 	for _, n := range b.sizes {
@@ -152,15 +165,32 @@ func (b *bench) packets() error {
 	return nil
 }
 
+// here tells whether a peer can be had on this machine, and says beneath the first table that lacks it why not.
+func (b *bench) here(t *table, p peer) bool {
+	why := p.missing()
+	if why != "" && !slices.Contains(b.absent, p.name) {
+		b.absent = append(b.absent, p.name)
+		t.note("%s: left out, here and below, as %s.", p.name, why)
+	}
+	return why == ""
+}
+
+// fit tells whether a peer can be had for a plan, and says beneath the table why not.
+func (b *bench) fit(t *table, p peer, x *plan) bool {
+	if !b.here(t, p) {
+		return false
+	}
+	if !p.fits(x) {
+		t.note("%s: left out, as it takes minutes to load this.", p.name)
+		return false
+	}
+	return true
+}
+
 // gather puts a plan in force for each peer that can be had.
 func (b *bench) gather(t *table, x *plan, peers ...peer) (all []*contender, err error) {
 	for _, p := range peers {
-		if why := p.missing(); why != "" {
-			t.note("%s: left out, as %s.", p.name, why)
-			continue
-		}
-		if !p.fits(x) {
-			t.note("%s: left out, as it takes minutes to load this.", p.name)
+		if !b.fit(t, p, x) {
 			continue
 		}
 		c, err := contend(p, x)
@@ -195,12 +225,7 @@ func (b *bench) compare(t *table, all []*contender, x *plan, kinds ...kind) erro
 	for _, c := range all {
 		cells, worst := []string{c.name}, 0.0
 		for _, k := range kinds {
-			middle, noise := c.against(all[0], k)
-			text := ratio(middle)
-			if c == all[0] {
-				text = fmt.Sprintf("%.0fk/s", median(c.rates[k.name])/1e3)
-				noise = spread(c.rates[k.name])
-			}
+			text, noise := c.beside(all[0], k)
 			cells, worst = append(cells, text), max(worst, noise)
 		}
 		t.row(append(cells, fmt.Sprintf("±%.0f %%", 100*worst))...)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -43,12 +44,18 @@ func startPfw(bin string, s *stage, text string, p *plan) (enforced, cost, error
 // daemon is a running pfwd.
 type daemon struct{ *hosts.Daemon }
 
-// list writes the list file beside the rules.
+// list writes the list file beside the rules, where it is not there as it should be.
 func (x daemon) list(p *plan) error {
 	if !p.listed {
 		return nil
 	}
-	return os.WriteFile(filepath.Join(filepath.Dir(x.Config), "list.netset"), []byte(p.lines("%s\n")), 0o644)
+	path, text := filepath.Join(filepath.Dir(x.Config), "list.netset"), []byte(p.lines("%s\n"))
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
+		return nil
+	}
+	// Long enough ago to be told from a file that is still being written.
+	defer time.Sleep(100 * time.Millisecond)
+	return os.WriteFile(path, text, 0o644)
 }
 
 func (x daemon) replace(p *plan) (c cost, err error) {

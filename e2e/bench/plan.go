@@ -20,16 +20,17 @@ const (
 // outbound ones allowed but for what the rules say, and whoever is on the list is blocked in both directions before any
 // rule. Replies pass. IPv4 addresses only, as not every peer has rules for both families in one place.
 type plan struct {
-	rules  []rule
-	list   []netip.Prefix // sorted, without overlaps, which nft refuses
-	listed bool           // there is a list, be it empty
-	log    bool           // log what the default blocks, without a limit
+	rules   []rule
+	list    []netip.Prefix // sorted, without overlaps, which nft refuses
+	listed  bool           // there is a list, be it empty
+	singles bool           // of single addresses
+	log     bool           // log what the default blocks, without a limit
 }
 
 func (p *plan) String() string {
 	text := count(len(p.rules)) + " rules"
 	if p.listed {
-		text += fmt.Sprintf(" and %s entries", count(len(p.list)))
+		text += fmt.Sprintf(" and %s %s", count(len(p.list)), map[bool]string{false: "entries", true: "single addresses"}[p.singles])
 	}
 	return text
 }
@@ -77,17 +78,27 @@ func rulesOf(n int) []rule {
 	return append(rules, rule{allow: true, protocol: "tcp", first: servicePort, last: servicePort}, rule{allow: true, protocol: "udp", first: servicePort, last: servicePort})
 }
 
-// mix is how many of a hundred prefixes of a public list have which length.
-var mix = []struct{ bits, share int }{{32, 60}, {24, 22}, {22, 4}, {20, 2}, {28, 3}, {29, 3}, {30, 3}, {25, 3}}
+// mix is how many of a hundred prefixes of a list have which length.
+type mix []struct{ bits, share int }
 
-// listOf makes n prefixes like those of a public blocklist, from all over the public addresses.
-func listOf(n int) []netip.Prefix {
-	r := rand.New(rand.NewPCG(2, uint64(n)))
+var (
+	blocklist = mix{{32, 60}, {24, 22}, {22, 4}, {20, 2}, {28, 3}, {29, 3}, {30, 3}, {25, 3}} // as public ones are
+	singles   = mix{{32, 100}}
+)
+
+// listedPlan is some rules and a list of n entries. Another turn is another list.
+func listedPlan(n int, of mix, turn int) *plan {
+	return &plan{rules: rulesOf(listedRules), list: listOf(n, of, turn), listed: true, singles: len(of) == 1}
+}
+
+// listOf makes n prefixes of a mix, from all over the public addresses.
+func listOf(n int, of mix, turn int) []netip.Prefix {
+	r := rand.New(rand.NewPCG(uint64(2+turn), uint64(n)))
 	var all []netip.Prefix
 	for len(all) < n {
 		for range (n - len(all)) * 11 / 10 {
 			share := r.IntN(100)
-			for _, m := range mix {
+			for _, m := range of {
 				if share -= m.share; share < 0 {
 					all = append(all, netip.PrefixFrom(public(r), m.bits).Masked())
 					break

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,10 +13,10 @@ import (
 )
 
 // connections is opened and closed by the real TCP of both hosts.
-var connections = kind{name: "connections"}
+var connections = kind{name: "connections a CPU second", unit: "%.1fk/s"}
 
 // throughput is the bits that iperf3 moves through one connection in a second of CPU time of both its ends.
-var throughput = kind{name: "iperf3"}
+var throughput = kind{name: "bits a CPU second in iperf3", unit: "%.1f Gbit", of: 1e9}
 
 // tcp compares how many connections of TCP can be opened and closed, and what one can carry.
 func (b *bench) tcp() error {
@@ -26,10 +27,7 @@ func (b *bench) tcp() error {
 		if err == nil {
 			err = b.connect(t, all)
 		}
-		if closing := closeAll(all); err == nil {
-			err = closing
-		}
-		if err != nil {
+		if err = errors.Join(err, closeAll(all)); err != nil {
 			return err
 		}
 	}
@@ -63,19 +61,15 @@ func (b *bench) connect(t *table, all []*contender) error {
 			}
 		}
 	}
-	t.row("of "+all[0].name, "connections a CPU second", "noise", "bits a CPU second in iperf3", "noise")
+	head := []string{"of " + all[0].name}
+	for _, k := range kinds {
+		head = append(head, k.name, "noise")
+	}
+	t.row(head...)
 	for _, c := range all {
 		cells := []string{c.name}
 		for _, k := range kinds {
-			middle, noise := c.against(all[0], k)
-			text := ratio(middle)
-			if c == all[0] {
-				rate := median(c.rates[k.name])
-				text, noise = fmt.Sprintf("%.1fk/s", rate/1e3), spread(c.rates[k.name])
-				if k == throughput {
-					text = fmt.Sprintf("%.1f Gbit", rate/1e9)
-				}
-			}
+			text, noise := c.beside(all[0], k)
 			cells = append(cells, text, fmt.Sprintf("±%.0f %%", 100*noise))
 		}
 		t.row(cells...)
