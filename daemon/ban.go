@@ -76,7 +76,11 @@ func (d *Daemon) Ban(ctx context.Context, ask api.BanRequest) (api.Bans, error) 
 	if err != nil {
 		return api.Bans{}, err
 	}
-	x, err := d.bans.byHand(ctx, remote, ask)
+	ban := d.bans.byHand
+	if isNetwork(remote) {
+		ban = d.banNetwork
+	}
+	x, err := ban(ctx, remote, ask)
 	if err != nil {
 		return api.Bans{}, err
 	}
@@ -98,17 +102,24 @@ func (b *bans) byHand(ctx context.Context, remote netip.Prefix, ask api.BanReque
 		return ban{}, fmt.Errorf("ban %s: %w", spell(remote), err)
 	}
 	now := time.Now().UTC().Truncate(time.Microsecond)
-	x, again := b.get(remote)
-	if !again {
-		x = ban{Since: now, Reason: byHand}
+	old, again := b.get(remote)
+	x := asked(ask, old, again, now)
+	b.begun(remote, x)
+	b.save()
+	return x, nil
+}
+
+// asked is a ban as a person wants it; again says that there is the old one.
+func asked(ask api.BanRequest, old ban, again bool, now time.Time) ban {
+	x := ban{Since: now, Reason: byHand}
+	if again {
+		x = old
 	}
 	x.Until = until(now, ask.For)
 	if ask.Reason != "" {
 		x.Reason = ask.Reason
 	}
-	b.begun(remote, x)
-	b.save()
-	return x, nil
+	return x
 }
 
 // Unban ends a ban by hand.
@@ -117,21 +128,35 @@ func (d *Daemon) Unban(ctx context.Context, address string) (api.Bans, error) {
 	if err != nil {
 		return api.Bans{}, err
 	}
-	b := d.bans
+	unban := d.bans.endByHand
+	if isNetwork(remote) {
+		unban = d.unbanNetwork
+	}
+	x, err := unban(ctx, remote)
+	if err != nil {
+		return api.Bans{}, err
+	}
+	return api.Bans{Bans: []api.Ban{x.answer(remote)}}, nil
+}
+
+func (b *bans) endByHand(ctx context.Context, remote netip.Prefix) (ban, error) {
 	b.change.Lock()
 	defer b.change.Unlock()
 	if b.ended {
-		return api.Bans{}, errEnding
+		return ban{}, errEnding
 	}
-	k, there, err := d.table.Banned(ctx, remote)
+	k, there, err := b.d.table.Banned(ctx, remote)
 	if err == nil {
-		err = d.table.Unban(ctx, []netip.Prefix{remote})
+		err = b.d.table.Unban(ctx, []netip.Prefix{remote})
 	}
 	if err != nil {
-		return api.Bans{}, fmt.Errorf("unban %s: %w", spell(remote), err)
+		return ban{}, fmt.Errorf("unban %s: %w", spell(remote), err)
 	}
 	if !there {
-		return api.Bans{}, api.NewProblem(http.StatusNotFound, spell(remote)+" is not banned", "pfw bans lists who is")
+		if network, _, ok := b.network(remote.Addr(), time.Now()); ok {
+			return ban{}, api.NewProblem(http.StatusNotFound, fmt.Sprintf("%s is banned with all of %s only", spell(remote), network), fmt.Sprintf("pfw unban %s", network))
+		}
+		return ban{}, api.NewProblem(http.StatusNotFound, spell(remote)+" is not banned", "pfw bans lists who is")
 	}
 	x, known := b.get(remote)
 	if !known {
@@ -142,57 +167,71 @@ func (d *Daemon) Unban(ctx context.Context, address string) (api.Bans, error) {
 	b.save()
 	// There is room now where there was none.
 	b.next = time.Time{}
-	return api.Bans{Bans: []api.Ban{x.answer(remote)}}, nil
+	return x, nil
 }
 
-const forms = "write an IPv4 address, or an IPv6 address, whose /64 is banned"
+const forms = "write an address, or a network like 203.0.113.0/24; IPv6 is banned by /64 or more"
 
-// parseRemote reads who is to be banned: an address, or the /64 that is banned with one.
+// parseRemote reads who is to be banned: an address, the /64 that is banned with one of IPv6, or a network.
 func parseRemote(text string) (netip.Addr, netip.Prefix, error) {
 	bad := func(hint, format string, a ...any) (netip.Addr, netip.Prefix, error) {
 		return netip.Addr{}, netip.Prefix{}, api.NewProblem(http.StatusBadRequest, fmt.Sprintf(format, a...), hint)
 	}
 	addr, err := netip.ParseAddr(text)
+	p := netip.PrefixFrom(addr, addr.BitLen())
 	if err != nil {
-		p, prefixErr := netip.ParsePrefix(text)
-		switch addr = p.Addr(); {
-		case prefixErr != nil:
+		if p, err = netip.ParsePrefix(text); err != nil {
 			return bad(forms, "%q is no address", text)
-		case addr.Is4() && p.Bits() < 32, addr.Is6() && p.Bits() < 64:
-			return bad(fmt.Sprintf("a rule can: pfw block --both --remote %s", p.Masked()), "%s is a network, and only an address can be banned", p)
-		case addr.Is6() && p.Bits() != 64 && p.Bits() != 128:
-			return bad(fmt.Sprintf("pfw ban %s bans its /64", addr), "%s is part of a /64, and IPv6 is banned by the whole of it", p)
 		}
 	}
-	switch {
+	addr = p.Addr()
+	switch remote := enforce.Remote(addr); {
 	case addr.Zone() != "":
 		return bad(forms, "%q has a zone", text)
 	case addr.Is4In6():
 		return bad(fmt.Sprintf("write %s", addr.Unmap()), "%s is an IPv4 address written as IPv6", addr)
+	case p.Bits() >= remote.Bits():
+		return addr, remote, nil
+	case p != p.Masked():
+		return bad(fmt.Sprintf("write %s for the network, or %s for the one address", p.Masked(), addr), "%s has host bits set", p)
 	}
-	return addr, enforce.Remote(addr), nil
+	return addr, p, nil
 }
 
-// mayBan refuses bans of nobody, and those that would hit whoever asks for them.
+// mayBan refuses bans of nobody, and those that would hit whoever asks for them. addr is who it is to be, or the first of them.
 func (d *Daemon) mayBan(addr netip.Addr, remote netip.Prefix, force bool) error {
 	own, err := localAddresses()
 	if err != nil {
 		return err
 	}
-	bad := func(detail, hint string) error {
-		return api.NewProblem(http.StatusBadRequest, addr.String()+detail, hint)
+	text := addr.String()
+	if isNetwork(remote) {
+		text = remote.String()
+	}
+	// Of a /64 that is banned with an address, this machine may have another address, and is not banned with it.
+	mine := func(a netip.Addr) bool { return a == addr || isNetwork(remote) && remote.Contains(a) }
+	for a := range own {
+		if mine(a) {
+			// It could be banned on another machine: nothing is wrong with how it is asked.
+			return api.NewProblem(http.StatusConflict, holds(text, remote, a, "this machine's own address"), "loopback and this machine's own addresses are never banned")
+		}
 	}
 	switch {
-	case own.has(addr):
-		// It could be banned on another machine: nothing is wrong with how it is asked.
-		return api.NewProblem(http.StatusConflict, addr.String()+" is this machine's own address", "loopback and this machine's own addresses are never banned")
+	case addr.IsLoopback():
+		return api.NewProblem(http.StatusConflict, text+" is this machine's own address", "loopback and this machine's own addresses are never banned")
 	case addr.Is6() && addr.IsLinkLocalUnicast():
-		return bad(" shares fe80::/64 with all that is on the link, routers too, so it cannot be banned",
+		return api.NewProblem(http.StatusBadRequest, text+" shares fe80::/64 with all that is on the link, routers too, so it cannot be banned",
 			"a rule can name the one address: pfw block --both --remote "+addr.String())
+	case policy.IsNobodys(remote) && isNetwork(remote):
+		return api.NewProblem(http.StatusBadRequest, text+" holds addresses that are nobody's, or those of loopback, groups or a link", "ban a smaller network")
 	case policy.IsNobodys(remote):
-		return bad(" is nobody's address", forms)
+		return api.NewProblem(http.StatusBadRequest, text+" is nobody's address", forms)
 	case d.force.Load().policy.NeverBans(remote):
-		return api.NewProblem(http.StatusConflict, addr.String()+" is never banned, as [ban] never names it", "take it out of [ban] never in "+d.o.Config+" first")
+		what := text + " is never banned, as [ban] never names it"
+		if isNetwork(remote) {
+			what = text + " holds addresses that are never banned, as [ban] never names them"
+		}
+		return api.NewProblem(http.StatusConflict, what, "take them out of [ban] never in "+d.o.Config+" first")
 	case force:
 		return nil
 	}
@@ -206,4 +245,12 @@ func (d *Daemon) mayBan(addr netip.Addr, remote netip.Prefix, force bool) error 
 		}
 	}
 	return nil
+}
+
+// holds says that what is asked for is an address, or a network that holds it.
+func holds(text string, remote netip.Prefix, a netip.Addr, what string) string {
+	if isNetwork(remote) {
+		return fmt.Sprintf("%s holds %s, %s", text, a, what)
+	}
+	return text + " is " + what
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,8 @@ type bans struct {
 
 	mu  sync.Mutex
 	all map[netip.Prefix]ban
+	// nets are those of all that are networks, which are banned by a rule and not in a set of the kernel's.
+	nets map[netip.Prefix]bool
 	// unsaved says that the file is behind.
 	unsaved bool
 }
@@ -74,6 +77,18 @@ func (b *bans) put(remote netip.Prefix, x ban) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.all[remote], b.unsaved = x, true
+	if isNetwork(remote) {
+		b.nets[remote] = true
+	}
+}
+
+// drop forgets a ban.
+func (b *bans) drop(remote netip.Prefix) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.all, remote)
+	delete(b.nets, remote)
+	b.unsaved = true
 }
 
 // list gives a copy.
@@ -120,6 +135,9 @@ func (b *bans) of(f *policy.Flow, now time.Time) (netip.Prefix, ban, bool) {
 			if x, ok := b.get(remote); ok && !x.over(now) {
 				return remote, x, true
 			}
+			if network, x, ok := b.network(a, now); ok {
+				return network, x, true
+			}
 		}
 	}
 	return netip.Prefix{}, ban{}, false
@@ -128,6 +146,10 @@ func (b *bans) of(f *policy.Flow, now time.Time) (netip.Prefix, ban, bool) {
 // begun tells of a ban.
 func (b *bans) begun(remote netip.Prefix, x ban) {
 	b.put(remote, x)
+	b.tell(remote, x)
+}
+
+func (b *bans) tell(remote netip.Prefix, x ban) {
 	b.met.Store(false)
 	b.d.audit.Append(audit.Entry{EventType: audit.Ban, SrcIP: remote,
 		PFW: audit.PFW{Rule: x.Rule, Reason: x.Reason, Until: x.Until}})
@@ -135,10 +157,7 @@ func (b *bans) begun(remote netip.Prefix, x ban) {
 
 // finished tells of the end of a ban.
 func (b *bans) finished(remote netip.Prefix, x ban, why string) {
-	b.mu.Lock()
-	delete(b.all, remote)
-	b.unsaved = true
-	b.mu.Unlock()
+	b.drop(remote)
 	b.d.audit.Append(audit.Entry{EventType: audit.Unban, SrcIP: remote,
 		PFW: audit.PFW{Rule: x.Rule, Reason: why + "; it was banned: " + x.Reason, Until: x.Until}})
 }
@@ -168,7 +187,8 @@ func (b *bans) spare(ctx context.Context) error {
 			lift = append(lift, remote)
 		}
 	}
-	if err := b.d.table.Unban(ctx, lift); err != nil {
+	// Networks are banned by the rules in force, which leave these out.
+	if err := b.d.table.Unban(ctx, slices.DeleteFunc(slices.Clone(lift), isNetwork)); err != nil {
 		return err
 	}
 	for _, remote := range lift {
@@ -194,7 +214,7 @@ func (b *bans) most(now time.Time) int {
 	defer b.mu.Unlock()
 	count := map[bool]int{}
 	for remote, x := range b.all {
-		if !x.over(now) {
+		if !x.over(now) && !b.nets[remote] {
 			count[remote.Addr().Is4()]++
 		}
 	}
@@ -213,7 +233,7 @@ func (b *bans) refill(ctx context.Context) error {
 	now := time.Now()
 	var list []enforce.Ban
 	for remote, x := range b.list() {
-		if !x.over(now) {
+		if !x.over(now) && !isNetwork(remote) {
 			list = append(list, enforce.Ban{Remote: remote, Left: x.left(now)})
 		}
 	}

@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
-
-	"pfw/enforce"
 )
 
 // banFile is the bans in the state directory.
@@ -27,7 +25,7 @@ type savedBan struct {
 
 // newBans reads the bans that are to go on.
 func newBans(d *Daemon) *bans {
-	b := &bans{d: d, path: filepath.Join(d.o.StateDir, "bans.json"), all: map[netip.Prefix]ban{}}
+	b := &bans{d: d, path: filepath.Join(d.o.StateDir, "bans.json"), all: map[netip.Prefix]ban{}, nets: map[netip.Prefix]bool{}}
 	text, err := os.ReadFile(b.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return b
@@ -38,14 +36,17 @@ func newBans(d *Daemon) *bans {
 	}
 	for _, s := range saved.Bans {
 		// A disk may damage it.
-		if !s.Remote.IsValid() || s.Remote != enforce.Remote(s.Remote.Addr()) || s.Remote.Addr().Is4In6() {
+		if !bannable(s.Remote) {
 			err = errors.Join(err, fmt.Errorf("%s: nobody can be banned as that", s.Remote))
 			continue
 		}
-		b.all[s.Remote] = s.ban
+		b.put(s.Remote, s.ban)
 	}
+	b.unsaved = false
 	if err != nil {
 		d.log.Error("bans of before not read; what the kernel holds of them stays in force", "error", err)
+		d.faults.hold(unreadBans, tamperShown, "bans of before are not known, but for those that the kernel still held: "+err.Error(),
+			"pfw bans lists who is banned; pfw ban anybody who is missing. The file is written anew with the next ban")
 	}
 	return b
 }

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"time"
 
@@ -30,6 +31,7 @@ func (d *Daemon) keepBans() error {
 			return nil
 		case <-ticker.C:
 		}
+		d.endNetworks(d.work)
 		err := d.bans.tick(d.work)
 		// The table may be away for a moment, which the task that keeps it tells of.
 		if err != nil && failed && d.work.Err() == nil {
@@ -61,6 +63,9 @@ func (b *bans) tick(ctx context.Context) error {
 // due looks at the bans whose time is over. change is held.
 func (b *bans) due(ctx context.Context, now time.Time) error {
 	for remote, x := range b.over(now) {
+		if isNetwork(remote) {
+			continue // which takes another policy: see endNetworks
+		}
 		k, still, err := b.d.table.Banned(ctx, remote)
 		if err != nil {
 			return err
@@ -92,6 +97,7 @@ func (b *bans) look(ctx context.Context, now time.Time) error {
 	}
 	took := time.Since(now)
 	gone := b.list()
+	maps.DeleteFunc(gone, func(remote netip.Prefix, _ ban) bool { return isNetwork(remote) })
 	if !b.looked.IsZero() && clockSet(b.looked, now) {
 		if list, err = b.reset(ctx, list, now); err != nil {
 			return err

@@ -298,7 +298,7 @@ func TestBansFollowTheClock(t *testing.T) {
 func TestDamagedFileOfBans(t *testing.T) {
 	d := hosts.Prepare(t, hosts.New(t, "local"), letIn)
 	path := filepath.Join(d.Dir, "state", "bans.json")
-	text := `{"bans":[{"remote":"192.0.2.0/24","since":"2026-11-21T19:22:14Z","reason":"all"},{"remote":"192.0.2.9/32","since":"2026-11-21T19:22:14Z","reason":"ever"}]}`
+	text := `{"bans":[{"remote":"192.0.2.1/24","since":"2026-11-21T19:22:14Z","reason":"all"},{"remote":"192.0.2.9/32","since":"2026-11-21T19:22:14Z","reason":"ever"}]}`
 	for text, want := range map[string]int{text: 1, "{": 0, `{"bans":[{}]}`: 0} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -309,6 +309,9 @@ func TestDamagedFileOfBans(t *testing.T) {
 		}
 		if !strings.Contains(stderr(t, d), "bans of before not read") {
 			t.Errorf("%s: nothing is said", text)
+		}
+		if s := pfw(t, d, "status"); !strings.Contains(s, "bans of before are not known") {
+			t.Errorf("%s: nothing is wrong:\n%s", text, s)
 		}
 		if err := d.Stop(); err != nil {
 			t.Fatal(err)

@@ -35,6 +35,8 @@ const (
 	unconfirmed
 	// bansFull: who is to be banned next is not.
 	bansFull
+	// unreadBans: the bans of before are not known.
+	unreadBans
 	// unbanned: bans that were to go on are not in force.
 	unbanned
 	// unsavedPolicy, unsavedAccounts, unsavedBans: the state directory cannot be written.

@@ -41,7 +41,7 @@ func (d *Daemon) enforced(p *policy.Policy) *policy.Policy {
 
 // compile makes the ruleset of a policy for the present time, in a panic or not.
 func (d *Daemon) compile(p *policy.Policy, now time.Time) enforce.Ruleset {
-	return enforce.Compile(d.enforced(p), enforce.Options{Now: now})
+	return enforce.Compile(d.enforced(p), enforce.Options{Now: now, Networks: d.bans.networks(p, now)})
 }
 
 // Panic blocks everything but loopback, or ends that.

@@ -13,6 +13,8 @@ import (
 type Options struct {
 	// Now is the time from which on schedules are written out, for a year, in the location by whose clock they are read.
 	Now time.Time
+	// Networks are those whose addresses are all banned; nil is none. Single remotes are banned while the ruleset is in force.
+	Networks *policy.AddressSet
 
 	// linear asks line after line, for a test to compare with.
 	linear bool

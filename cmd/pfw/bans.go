@@ -15,16 +15,16 @@ func (a *app) ban() *cobra.Command {
 	var ask api.BanRequest
 	var length string
 	cmd := &cobra.Command{
-		Use:   "ban ADDRESS [--for 1h] [--reason TEXT] [--force]",
-		Short: "Block an address for a while, whatever the rules say",
-		Long: `Drop all packets from and to an address for a while, before any rule is asked, and cut what is open with it: programs on
-this machine see their connections end at once, and none goes on after the ban. What is dropped is not logged; pfw rules
---all counts it. Of an IPv6 address its /64 is banned, as whoever has one address there has all of them. A ban outlives
-reloads, restarts and reboots; who is banned already stays so until the new time.
+		Use:   "ban ADDRESS|NETWORK [--for 1h] [--reason TEXT] [--force]",
+		Short: "Block an address or a network for a while, whatever the rules say",
+		Long: `Drop all packets from and to an address, or all of a network, for a while, before any rule is asked, and cut what is
+open with it: programs on this machine see their connections end at once, and none goes on after the ban. What is dropped is
+not logged; pfw rules --all counts it. Of an IPv6 address its /64 is banned, as whoever has one address there has all of them.
+A ban outlives reloads, restarts and reboots; who is banned already stays so until the new time.
 
-Loopback and this machine's own addresses are never banned; an address from which somebody is logged in by ssh only with
---force. Whole networks are for a rule: pfw block --both --remote 203.0.113.0/24.`,
-		Example: example("pfw ban 203.0.113.7 --for 2d --reason 'guesses passwords'"),
+Loopback, this machine's own addresses and what [ban] never lists are never banned, nor is a network that holds one of them;
+an address from which somebody is logged in by ssh only with --force.`,
+		Example: example("pfw ban 203.0.113.7 --for 2d --reason 'guesses passwords'", "pfw ban 198.51.100.0/24 --for 1h"),
 		Args:    words(1, 1, "the address"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			ask.Address = args[0]
@@ -50,7 +50,7 @@ func (a *app) unban() *cobra.Command {
 	return &cobra.Command{
 		Use:     "unban ADDRESS...",
 		Short:   "End bans",
-		Long:    "End bans of addresses, each as pfw bans shows it; any IPv6 address of a banned /64 will do.",
+		Long:    "End bans, each as pfw bans shows it; any IPv6 address of a banned /64 will do.",
 		Example: example("pfw unban 203.0.113.7", "pfw bans --json | jq -r '.bans[].address' | xargs -r pfw unban"),
 		Args:    words(1, math.MaxInt, "the address"),
 		RunE: func(cmd *cobra.Command, args []string) error {
