@@ -183,8 +183,8 @@ func parseRemote(text string) (netip.Addr, netip.Prefix, error) {
 		if p, err = netip.ParsePrefix(text); err != nil {
 			return bad(forms, "%q is no address", text)
 		}
+		addr = p.Addr()
 	}
-	addr = p.Addr()
 	switch remote := enforce.Remote(addr); {
 	case addr.Zone() != "":
 		return bad(forms, "%q has a zone", text)

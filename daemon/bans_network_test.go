@@ -29,7 +29,7 @@ func TestNetworksAreBanned(t *testing.T) {
 	}
 	for network, want := range map[string]string{
 		"192.0.2.0/24": "holds 192.0.2.10, this machine's own address", "2001:db8::/32": "holds 2001:db8::10, this machine's own address",
-		"0.0.0.0/0": "own address", "127.8.0.0/16": "own address", "224.0.0.0/8": "nobody's", "fe90::/16": "nobody's", "198.51.100.1/24": "host bits",
+		"0.0.0.0/0": "own address", "127.8.0.0/16": "own address", "224.0.0.0/8": "nobody's", "ff05::/16": "nobody's", "198.51.100.1/24": "host bits",
 	} {
 		if _, err := d.Pfw("ban", network, "--force"); hosts.ExitCode(err) == 0 || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", network, err, want)
