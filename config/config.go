@@ -16,6 +16,8 @@ type Config struct {
 	Warnings     []Problem
 	// Snapshot holds every file that was read. It keeps the contents of the lists: save it, then let go of it.
 	Snapshot *Snapshot
+	// Trace tells whether another load would read the same; nil where firewall.toml was given as a text.
+	Trace *Trace
 
 	// long are the long lists by their paths, for Kept.
 	long map[string]keptList

@@ -68,6 +68,7 @@ func (k *Kept) Take(c *Config) {
 func (l *lists) readList(path string) (*listText, *policy.AddressSet, *fault, error) {
 	f, err := l.src.OpenBeneath(path, l.beneath)
 	if err != nil {
+		l.src.opened(path, l.beneath, nil, err)
 		return nil, nil, nil, err
 	}
 	defer f.Close()
@@ -77,6 +78,7 @@ func (l *lists) readList(path string) (*listText, *policy.AddressSet, *fault, er
 	}
 	if info.Size() < longFile {
 		data, err := readAll(f, path)
+		l.src.opened(path, l.beneath, data, err)
 		if data, err = l.src.keep(path, data, err); err == nil && strings.HasSuffix(path, ".gz") {
 			data, err = unzip(data, path)
 		}
@@ -101,6 +103,7 @@ func (l *lists) readList(path string) (*listText, *policy.AddressSet, *fault, er
 	if sure {
 		l.long[path] = x
 	}
+	l.src.openedLong(path, l.beneath, id, sure)
 	l.src.refer(path, l.beneath, id, x.set)
 	return x.text, x.set, nil, nil
 }

@@ -23,7 +23,7 @@ func Load(path string, o Options) (*Config, error) {
 	kept := &Snapshot{path: clean(path), files: map[string][]byte{}, long: map[string]reference{}}
 	l := &loader{
 		path: path, now: o.Now, text: o.Text, control: o.Control,
-		src: recorder{o.Source, kept}, taken: map[string]taken{},
+		src: recorder{o.Source, kept, new(Trace)}, taken: map[string]taken{},
 		beneath: readFrom(path),
 	}
 	l.guesses = &guesses{left: mostGuesses}
@@ -38,6 +38,9 @@ func Load(path string, o Options) (*Config, error) {
 		return nil, err
 	}
 	c.Snapshot, c.long = kept, l.lists.long
+	if o.Text == nil {
+		c.Trace = l.src.trace
+	}
 	return c, nil
 }
 

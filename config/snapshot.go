@@ -151,8 +151,9 @@ func ReadSnapshot(r io.Reader) (*Snapshot, error) {
 
 // recorder is a Source that keeps what it gives.
 type recorder struct {
-	from Source
-	kept *Snapshot
+	from  Source
+	kept  *Snapshot
+	trace *Trace
 }
 
 func (r recorder) keep(path string, data []byte, err error) ([]byte, error) {
@@ -164,11 +165,13 @@ func (r recorder) keep(path string, data []byte, err error) ([]byte, error) {
 
 func (r recorder) ReadFile(path string) ([]byte, error) {
 	data, err := r.from.ReadFile(path)
+	r.trace.add(readFile, path, nil, sumOf(data, err))
 	return r.keep(path, data, err)
 }
 
 func (r recorder) ReadBeneath(path string, directories []string) ([]byte, error) {
 	data, err := r.from.ReadBeneath(path, directories)
+	r.trace.add(readBeneath, path, directories, sumOf(data, err))
 	return r.keep(path, data, err)
 }
 
@@ -183,7 +186,9 @@ func (r recorder) refer(path string, directories []string, file identity, set *p
 }
 
 func (r recorder) ReadDir(path string, directories []string) ([]string, error) {
-	return r.from.ReadDir(path, directories)
+	names, err := r.from.ReadDir(path, directories)
+	r.trace.add(readDirectory, path, directories, sumOfNames(names, err))
+	return names, err
 }
 
 // clean gives the path by which a snapshot knows a file: absolute, so that a load from another directory finds it.

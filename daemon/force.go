@@ -16,9 +16,13 @@ import (
 // loaded is a rule file that was found good.
 type loaded struct {
 	config *config.Config
+	// read is when the reading of it began.
+	read time.Time
 	// snapshot is what is to be the last good policy, nil where that is not to change. It is let go of once it is saved:
 	// it holds the contents of all lists.
 	snapshot *config.Snapshot
+	// same says that it is the policy in force, whose files and lists are as they were.
+	same bool
 	// trial is what ends in time unless it is confirmed, nil where this is in force for good.
 	trial *trial
 	// why leads the text of the log that tells of it, "" of a rule file that was read.
@@ -40,6 +44,9 @@ type force struct {
 	ruleset    enforce.Ruleset
 	generation uint64
 	since      time.Time
+	// config is all that was read, but for the snapshot, and read is when that began.
+	config *config.Config
+	read   time.Time
 	// compiled is the time from which on the ruleset has schedules written out.
 	compiled time.Time
 }
@@ -64,6 +71,23 @@ func (d *Daemon) load(control bool) (*loaded, error) {
 	return loadFile(d.o.Config, config.Options{Now: time.Now(), Control: control, Kept: d.o.kept})
 }
 
+// loadAgain reads the rule file from the disk, unless the policy in force is what it would give.
+func (d *Daemon) loadAgain(control bool) (*loaded, error) {
+	if f := d.force.Load(); f.current(time.Now()) && d.savedLastGood() {
+		return &loaded{config: f.config, read: f.read, same: true}, nil
+	}
+	return d.load(control)
+}
+
+// current tells whether the rule file, with all that it names, still gives the policy.
+func (f *force) current(now time.Time) bool {
+	from, to := f.read.Round(0), now.Round(0)
+	if to.Before(from) {
+		from, to = to, from // the clock was set
+	}
+	return len(f.policy.Edges(from, to)) == 0 && f.config.Trace.Same(config.Regular())
+}
+
 func loadFile(path string, o config.Options) (*loaded, error) {
 	c, err := config.Load(path, o)
 	if err != nil {
@@ -73,7 +97,7 @@ func loadFile(path string, o config.Options) (*loaded, error) {
 		}
 		return nil, err
 	}
-	l := &loaded{config: c, snapshot: c.Snapshot}
+	l := &loaded{config: c, read: o.Now, snapshot: c.Snapshot}
 	c.Snapshot = nil
 	return l, nil
 }
@@ -92,13 +116,19 @@ func (d *Daemon) sinks(s config.Sinks) error {
 func (d *Daemon) put(ctx context.Context, l *loaded) error {
 	now := time.Now()
 	p := l.config.Policy
-	ruleset := d.compile(p, now)
+	before := d.force.Load()
+	var ruleset enforce.Ruleset
+	compiled := now
+	if l.same {
+		ruleset, compiled = before.ruleset, before.compiled
+	} else {
+		ruleset = d.compile(p, now)
+	}
 	// The readers come first, so that no packet which the new policy logs is missed.
 	opened, err := d.readers.open(p)
 	if err != nil {
 		return err
 	}
-	before := d.force.Load()
 	if before != nil {
 		if err := d.sinks(l.config.Sinks); err != nil {
 			d.readers.close(opened)
@@ -120,7 +150,7 @@ func (d *Daemon) put(ctx context.Context, l *loaded) error {
 	generation := d.nextGeneration()
 	d.force.Store(&force{
 		policy: p, lists: l.config.Lists, dates: datesOf(l), sinks: l.config.Sinks, warnings: l.config.Warnings, ruleset: ruleset,
-		generation: generation, since: now, compiled: now,
+		generation: generation, since: now, config: l.config, read: l.read, compiled: compiled,
 	})
 	if before == nil || before.policy.Defaults().Inbound == policy.Allow {
 		d.protecting.Store(&now)

@@ -17,7 +17,7 @@ import (
 
 // here runs a daemon in this process, whose network namespace is the test's own, without an owner of the table, as
 // kernels before 6.9 have it. It ends with the test.
-func here(t *testing.T, config string) (client *api.Client, auditFile string) {
+func here(t testing.TB, config string) (client *api.Client, auditFile string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "pfw-")
 	if err != nil {

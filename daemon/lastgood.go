@@ -67,8 +67,8 @@ func loadLastGood(stateDir string) (*loaded, error) {
 	if err != nil {
 		return nil, fmt.Errorf("last good policy: %w", err)
 	}
-	// It is there already.
-	l.snapshot = nil
+	// It is there already, and no file on the disk is part of it.
+	l.snapshot, l.config.Trace = nil, nil
 	return l, nil
 }
 
@@ -94,6 +94,12 @@ func (d *Daemon) saveLastGood(s *config.Snapshot) {
 		debug.FreeOSMemory()
 		return nil
 	})
+}
+
+// savedLastGood tells whether the last good policy is there, as far as is known.
+func (d *Daemon) savedLastGood() bool {
+	_, err := os.Stat(lastGood(d.o.StateDir))
+	return err == nil && !d.faults.stands(unsavedPolicy)
 }
 
 func (d *Daemon) saveNext() {

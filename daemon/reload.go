@@ -28,7 +28,7 @@ func (d *Daemon) reload(ctx context.Context, control bool) (api.Outcome, error) 
 		if err := d.changeable(); err != nil {
 			return nil, err
 		}
-		return d.load(control)
+		return d.loadAgain(control)
 	})
 }
 
@@ -89,8 +89,12 @@ func (d *Daemon) exchange(ctx context.Context, load func() (*loaded, error), ref
 		d.log.Info("policy in force", append(f.attrs(), "took", time.Since(began).Round(time.Millisecond))...)
 	}
 	d.audit.Append(audit.Entry{EventType: audit.Reload, PFW: audit.PFW{Generation: f.generation, Reason: l.why + f.text()}})
-	if l.snapshot != nil {
+	switch {
+	case l.snapshot != nil:
 		d.accepted(l.snapshot)
+	case l.same:
+		d.faults.clear(badFile)
+		d.faults.clear(unconfirmed)
 	}
 	d.ledgers.save()
 	d.warnLockout(f.policy)

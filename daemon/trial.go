@@ -194,7 +194,7 @@ func (d *Daemon) goBack(ctx context.Context, why string) (api.Outcome, error) {
 // before is the policy that was in force before the trial.
 func (d *Daemon) before() (*loaded, error) {
 	if f := d.trial.Load().before; f != nil {
-		return &loaded{config: &config.Config{Policy: f.policy, Lists: f.lists, Sinks: f.sinks, Warnings: f.warnings}}, nil
+		return &loaded{config: f.config, read: f.read}, nil
 	}
 	l, bad := loadLastGood(d.o.StateDir)
 	if bad == nil {

@@ -29,6 +29,10 @@ func (t *Table) Apply(ctx context.Context, r Ruleset) (Applied, error) {
 	if err := t.refresh(ctx); err != nil {
 		return Applied{}, err
 	}
+	if t.stands(&r) {
+		return Applied{Generation: uint64(t.last.Generation), Retired: newCounters()}, nil
+	}
+	t.applied = nil
 	emptied, err := t.resize(&r)
 	if err != nil {
 		return Applied{}, err
@@ -58,7 +62,15 @@ func (t *Table) Apply(ctx context.Context, r Ruleset) (Applied, error) {
 			t.log.Warn("the ruleset is in force, but not recorded; the next process will find it changed", "error", err)
 		}
 	}
+	if err == nil {
+		t.applied = r.made
+	}
 	return Applied{Generation: uint64(t.last.Generation), Retired: retired, Emptied: emptied}, nil
+}
+
+// stands tells whether the ruleset is in force, as it was left: then there is nothing to compare.
+func (t *Table) stands(r *Ruleset) bool {
+	return r.made != nil && t.applied == r.made && t.last == t.left && !t.moved && !t.unfinished && len(r.anew(t.last)) == 0
 }
 
 // replace loads what is new and swaps the rules, where anything is new.

@@ -45,6 +45,7 @@ func Compile(p *policy.Policy, o Options) Ruleset {
 		// A chain stands before those that go to it.
 		chains: c.unfold(slices.Concat(c.chains, c.bases)),
 		logged: c.logged,
+		made:   new(byte),
 	}
 }
 

@@ -15,6 +15,8 @@ type Ruleset struct {
 	chains   []chain
 	// logged tells of each rule's and default's counter whether its messages are to be written.
 	logged map[string]bool
+	// made tells this ruleset, and copies of it, from any other that was compiled.
+	made *byte
 }
 
 // hashes are the hashes of long lists by their contents.

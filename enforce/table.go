@@ -49,6 +49,8 @@ type Table struct {
 	logged map[string]bool
 	// hashes are those of long lists in the ruleset, by their contents, for a change in place.
 	hashes map[string]*set
+	// applied is what tells the ruleset that Apply left in force, nil where it is none.
+	applied *byte
 	// counts is the length of each set, for reading back.
 	counts map[string]int
 }
@@ -77,7 +79,7 @@ func Open(o TableOptions) (*Table, error) {
 // forget drops what is known of the table.
 func (t *Table) forget() {
 	t.ready, t.owned, t.last, t.left = false, false, nil, nil
-	t.held, t.kept, t.counts, t.logged, t.hashes = map[string]string{}, map[string]string{}, map[string]int{}, map[string]bool{}, nil
+	t.held, t.kept, t.counts, t.logged, t.hashes, t.applied = map[string]string{}, map[string]string{}, map[string]int{}, map[string]bool{}, nil, nil
 }
 
 // Owned tells whether the kernel keeps others off the table.
