@@ -43,8 +43,11 @@ func (s *set) flags() uint32 {
 	if s.kind.interval && !s.dynamic {
 		f |= unix.NFT_SET_INTERVAL
 	}
-	if s.dynamic {
+	if s.dynamic && !s.untimed {
 		f |= unix.NFT_SET_TIMEOUT
+	}
+	if s.byRules {
+		f |= unix.NFT_SET_EVAL
 	}
 	if s.to != nil {
 		f |= unix.NFT_SET_MAP

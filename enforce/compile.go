@@ -90,7 +90,9 @@ func (c *compiler) direction(d policy.Direction) {
 			continue
 		}
 		if own := c.lines(m, deciderChain(d, string(r.Name))); len(own) > 0 {
-			c.decider(deciderOf(c.policy, r, d))
+			x := deciderOf(c.policy, r, d)
+			x.families = m.Families()
+			c.decider(x)
 			lines = append(lines, own...)
 		}
 	}

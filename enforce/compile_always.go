@@ -114,13 +114,19 @@ func remoteEnds(d policy.Direction) []end {
 // dynamicSets are filled while the table is in force.
 func dynamicSets(b policy.Bans) []set {
 	return []set{
-		dynamicSet(ofFamily(bannedSet, policy.IPv4), &banned4Kind, b.Size),
-		dynamicSet(ofFamily(bannedSet, policy.IPv6), &banned6Kind, b.Size),
+		banSet(policy.IPv4, b.Size),
+		banSet(policy.IPv6, b.Size),
 		dynamicSet(ofFamily(cutSet, policy.IPv4), &tuple4Kind, dynamicSize),
 		dynamicSet(ofFamily(cutSet, policy.IPv6), &tuple6Kind, dynamicSize),
 		dynamicSet(ofFamily(keptSet, policy.IPv4), &tuple4Kind, dynamicSize),
 		dynamicSet(ofFamily(keptSet, policy.IPv6), &tuple6Kind, dynamicSize),
 	}
+}
+
+func banSet(f policy.Family, size uint32) set {
+	s := dynamicSet(ofFamily(bannedSet, f), bannedKind(f), size)
+	s.byRules = true
+	return s
 }
 
 // reject is the chain that refuses with an answer. What is for many gets none.

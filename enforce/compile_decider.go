@@ -11,7 +11,15 @@ type decider struct {
 	group   uint16
 	cap     policy.Rate
 	comment string
+
+	// rule is nil for a default; families are those of the packets that come; file is the group of what is refused.
+	rule     *policy.Rule
+	families []policy.Family
+	file     uint16
 }
+
+// excess names the counter of what is over a bound of the rule.
+func (x decider) excess() string { return excessCounter + x.name }
 
 func deciderOf(p *policy.Policy, r *policy.Rule, d policy.Direction) decider {
 	return complete(p, decider{
@@ -19,6 +27,7 @@ func deciderOf(p *policy.Policy, r *policy.Rule, d policy.Direction) decider {
 		counter: ruleCounter + string(r.Name),
 		tag:     Tag{Rule: r.Name, Action: r.Action, Direction: d, Severity: r.Severity, Kind: ByRule, Written: r.Log},
 		comment: commentOf(r),
+		rule:    r,
 	})
 }
 
@@ -34,7 +43,7 @@ func defaultDecider(p *policy.Policy, d policy.Direction, v policy.Verdict) deci
 // live; what is refused and not to be written goes nowhere.
 func complete(p *policy.Policy, x decider) decider {
 	log := p.Log()
-	x.group, x.cap, x.logs = log.Group, log.Cap, x.tag.Written
+	x.group, x.file, x.cap, x.logs = log.Group, log.Group, log.Cap, x.tag.Written
 	if x.tag.Action == policy.Allow {
 		x.tag.Written = x.tag.Written || log.Allowed
 		x.group, x.logs = log.Group+1, true
@@ -53,6 +62,10 @@ func (c *compiler) decider(x decider) string {
 	c.logged[x.counter] = x.tag.Written
 	// Of thousands of rules each costs time to load, so there are as few as can be.
 	first := rule{[]statement{c.counter(x.counter)}, x.comment}
+	if x.rule != nil && x.rule.Bounded() {
+		ch.rules = append(ch.rules, first)
+		first, ch = rule{}, c.bound(x, ch)
+	}
 	if x.logs {
 		over, message := []statement{end}, []statement{logTo{x.tag, x.group}}
 		if x.tag.Written {
@@ -69,7 +82,7 @@ func (c *compiler) decider(x decider) string {
 	first.statements = append(first.statements, end)
 	ch.rules = append(ch.rules, first)
 	c.chains = append(c.chains, ch)
-	return ch.name
+	return deciderChain(x.tag.Direction, x.name)
 }
 
 // counters adds what counts a default's packets. All three are there also while the default does not log, or its direction

@@ -7,7 +7,7 @@ import (
 )
 
 // A counter's name says what it counts: "rule/ssh", "default/in", "always/invalid". What of it was sent to the
-// log and what was over the log's cap stand beside: "sent/rule/ssh", "over/rule/ssh". The kind is in front, as a rule may be
+// log and what was over the log's cap stand beside: "sent/rule/ssh", "over/rule/ssh". "excess/ssh" counts what of rule/ssh is over a bound of the rule. The kind is in front, as a rule may be
 // named "over".
 const (
 	ruleCounter    = "rule/"
@@ -15,6 +15,7 @@ const (
 	alwaysCounter  = "always/"
 	overCounter    = "over/"
 	sentCounter    = "sent/"
+	excessCounter  = "excess/"
 	cutCounter     = "connections/cut"
 	keptCounter    = "connections/kept"
 )
@@ -26,6 +27,12 @@ func (c *Counters) put(name string, value Counter) {
 		name, set = rest, func(r *RuleCounters) { r.Over = value.Packets }
 	} else if rest, sent := strings.CutPrefix(name, sentCounter); sent {
 		name, set = rest, func(r *RuleCounters) { r.Sent = value.Packets }
+	}
+	if rule, ok := strings.CutPrefix(name, excessCounter); ok {
+		r := c.Excess[policy.Name(rule)]
+		set(&r)
+		c.Excess[policy.Name(rule)] = r
+		return
 	}
 	if rule, ok := strings.CutPrefix(name, ruleCounter); ok {
 		r := c.Rules[policy.Name(rule)]

@@ -14,7 +14,7 @@ type RuleCounters struct {
 	// Over counts those that would have been, had the rule's log cap not been reached.
 	Over uint64
 	// Logged says whether the rule's messages are to be written, as the ruleset in force has it. Where it was so all the
-	// time, Packets = Sent + Over.
+	// time, Packets = Sent + Over, and what is in Excess of the rule.
 	Logged bool
 }
 
@@ -22,6 +22,9 @@ type RuleCounters struct {
 type Counters struct {
 	// Rules is by name; a rule that is for two directions has one counter.
 	Rules map[policy.Name]RuleCounters
+	// Excess counts, of what is in Rules, the packets over a bound of the rule, which it blocked whatever its action. They
+	// are sent to the log for themselves: Sent and Over of the rule are of packets within.
+	Excess map[policy.Name]RuleCounters
 	// Defaults counts what no rule matched.
 	Defaults map[policy.Direction]RuleCounters
 	// Always counts what is in force before any rule.
@@ -33,6 +36,7 @@ type Counters struct {
 func newCounters() Counters {
 	return Counters{
 		Rules:    map[policy.Name]RuleCounters{},
+		Excess:   map[policy.Name]RuleCounters{},
 		Defaults: map[policy.Direction]RuleCounters{},
 		Always:   map[policy.Always]Counter{},
 	}

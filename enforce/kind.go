@@ -60,13 +60,22 @@ var (
 	// An IPv6 remote is banned by its /64: the key is the address with the rest zero.
 	banned4Kind = kind{typeText: "type ipv4_addr", datatype: nftables.TypeIPAddr, bytes: 4}
 	banned6Kind = kind{typeText: "type ipv6_addr", datatype: nftables.TypeIP6Addr, bytes: 16}
-	tuple4Kind  = tupleKind(nftables.TypeIPAddr)
-	tuple6Kind  = tupleKind(nftables.TypeIP6Addr)
+	// One element for all packets, whatever their mark.
+	markKind   = kind{typeText: "type mark", datatype: nftables.TypeMark, bytes: 4, native: true}
+	tuple4Kind = tupleKind(nftables.TypeIPAddr)
+	tuple6Kind = tupleKind(nftables.TypeIP6Addr)
 )
 
 func tupleKind(address nftables.SetDatatype) kind {
 	d := nftables.MustConcatSetType(nftables.TypeInetProto, address, nftables.TypeInetService, address, nftables.TypeInetService)
 	return kind{typeText: "type " + d.Name, datatype: d, bytes: int(d.Bytes)}
+}
+
+func bannedKind(f policy.Family) *kind {
+	if f == policy.IPv4 {
+		return &banned4Kind
+	}
+	return &banned6Kind
 }
 
 func nativeBytes(v uint32) []byte { return binaryutil.NativeEndian.PutUint32(v) }
@@ -90,6 +99,10 @@ func (s *set) text() string {
 		fmt.Fprintf(&b, "\t\tsize %d\n", s.size)
 	}
 	switch {
+	case s.untimed:
+		b.WriteString("\t\tflags dynamic\n")
+	case s.byRules:
+		b.WriteString("\t\tflags dynamic,timeout\n")
 	case s.dynamic:
 		b.WriteString("\t\tflags timeout\n")
 	case s.kind.interval:

@@ -53,6 +53,8 @@ func (t *Table) planBy(r *Ruleset, held map[string]string) (*plan, error) {
 		}
 	}
 	anew := r.anew(t.last)
+	// One that is not there at all is loaded before the rules.
+	maps.DeleteFunc(anew, func(name string, _ bool) bool { _, there := t.last.Sets[name]; return !there })
 	for i := range r.chains {
 		c := &plannedChain{chain: &r.chains[i]}
 		sum := sha256.New()

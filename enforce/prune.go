@@ -15,10 +15,9 @@ type reached struct {
 func (c *compiler) prune() {
 	r := reached{c: c, chains: make(map[string]*chain, len(c.made)), in: make(map[string]bool, len(c.made)), sets: make(map[string]bool, len(c.sets))}
 	for i := range c.chains {
-		switch ch := &c.chains[i]; {
-		case ch.fixed:
+		if ch := &c.chains[i]; ch.fixed {
 			r.chains[ch.name] = ch
-		case ch.name == rejectChain:
+		} else {
 			r.rules(ch.rules)
 		}
 	}
@@ -64,6 +63,8 @@ func (r *reached) statements(list []statement) {
 			r.sets[s.set] = true
 		case answerless:
 			r.sets[answerlessSet] = true
+		case neverBanned:
+			r.sets[spareSet] = true
 		case choose:
 			if !r.sets[s.table] {
 				r.sets[s.table] = true

@@ -55,6 +55,10 @@ func (t *Table) placed(readings map[string]Counter) Counters {
 		r.Logged = t.logged[ruleCounter+string(name)]
 		c.Rules[name] = r
 	}
+	for name, r := range c.Excess {
+		r.Logged = t.logged[excessCounter+string(name)]
+		c.Excess[name] = r
+	}
 	for d, r := range c.Defaults {
 		r.Logged = t.logged[defaultCounter+d.String()]
 		c.Defaults[d] = r

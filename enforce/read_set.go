@@ -14,15 +14,21 @@ import (
 // nftaSetCount is NFTA_SET_COUNT, which newer kernels tell (include/uapi/linux/netfilter/nf_tables.h).
 const nftaSetCount = 20
 
+// unbounded is how many elements the kernel lets rules put into a set that was made without a word on that, from when on the
+// first rule refers to it (nft_dynset_init).
+const unbounded = 0xffff
+
 // readSets does not leave it to the nftables package, which gives up at a set of a type that it does not know.
 func (s *socket) readSets(got *snapshot, counts func(set string) int) error {
 	err := s.dump(unix.NFT_MSG_GETSET, inTable(), func(a []byte) error {
 		flags := uint32(number(at(a, unix.NFTA_SET_FLAGS)))
 		room := uint32(number(at(at(a, unix.NFTA_SET_DESC), unix.NFTA_SET_DESC_SIZE)))
 		size, elements := uint32(0), 0
-		if flags&unix.NFT_SET_TIMEOUT != 0 {
+		switch {
+		case flags&unix.NFT_SET_EVAL != 0 && room == unbounded:
+		case flags&(unix.NFT_SET_TIMEOUT|unix.NFT_SET_EVAL) != 0:
 			size = room // Its elements come and go.
-		} else {
+		default:
 			elements = int(number(at(a, nftaSetCount)))
 		}
 		got.Sets[text(at(a, unix.NFTA_SET_NAME))] = setState{
@@ -68,7 +74,7 @@ func shapeText(magic, bytes, flags, size uint32) string {
 // shape describes a set as the kernel will.
 func (s *set) shape() string {
 	size := s.size
-	if !s.dynamic {
+	if !s.dynamic || s.byRules && size == unbounded {
 		size = 0
 	}
 	return shapeText(s.kind.datatype.GetNFTMagic(), uint32(s.kind.bytes), s.flags(), size)

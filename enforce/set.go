@@ -19,9 +19,12 @@ type set struct {
 	kind *kind
 	// dynamic sets are empty at first and filled while the table is in force; their elements end by themselves.
 	dynamic bool
-	size    uint32 // in elements at most, of what is a hash; 0: none
-	count   int    // of spans
-	spans   iter.Seq[span]
+	// byRules says that rules fill a dynamic set, ofRule that it belongs to one rule and comes and goes with it, and untimed
+	// that an element ends once it counts nothing, and not after a time.
+	byRules, ofRule, untimed bool
+	size                     uint32 // in elements at most, of what is a hash; 0: none
+	count                    int    // of spans
+	spans                    iter.Seq[span]
 	// share is what of a long list the set holds, nil for others.
 	share *share
 	// carried are elements that a dynamic set is made with.
@@ -162,8 +165,10 @@ func listed(k *kind, count int, at func(int) span) set {
 }
 
 func dynamicSet(name string, k *kind, size uint32) set {
-	return set{name: name, kind: k, dynamic: true, size: size, spans: func(func(span) bool) {}}
+	return set{name: name, kind: k, dynamic: true, size: size, spans: noSpans}
 }
+
+func noSpans(func(span) bool) {}
 
 func keyOf(value []byte) key {
 	var k key

@@ -20,6 +20,8 @@ type simulator struct {
 	sets   map[string]*heldSet
 	// asked counts rules, and lookups those in sets and maps, since they were set to 0.
 	asked, lookups int
+	// noRoom says that nobody more can be banned.
+	noRoom bool
 }
 
 // heldSet holds a set's spans, ascending.
@@ -82,6 +84,8 @@ type outcome struct {
 	verdict policy.Verdict
 	counter string
 	tag     string // of the message to the log
+	// over is the bound that the packet is over.
+	over policy.Bound
 }
 
 // run judges a packet.
@@ -155,9 +159,18 @@ rules:
 					o.counter = x.counter
 				}
 			case logTo:
+				o.over = x.tag.Over.Bound
 				o.tag = x.tag.String()
 			case overRate:
 				continue rules
+			case meter:
+				if !s.meets(x, f) {
+					continue rules
+				}
+			case banEnd:
+				if s.noRoom {
+					continue rules
+				}
 			default:
 				if !s.holds(x, f) {
 					continue rules
@@ -209,6 +222,26 @@ func valueOfFlow(q question, f *policy.Flow) (v []byte, ok bool) {
 		return id(f.Group)
 	}
 	panic(fmt.Sprintf("dimension %d", q.dimension))
+}
+
+// meets tells whether a meter lets the packet go on in its rule.
+func (s *simulator) meets(x meter, f *policy.Flow) bool {
+	words := strings.Split(x.set, "/")
+	if s.sets[x.set] == nil || x.family != 0 && x.family != f.Family {
+		s.t.Fatalf("a packet of %s meets %s of %s", f.Family, x.set, x.family)
+	}
+	over := f.Over[policy.Name(words[1])]
+	switch strings.TrimRight(words[0], "46") {
+	case "ban":
+		s.noRoom = over == policy.ByFullBan
+		return over == policy.ByBan || over == policy.ByFullBan
+	case "limit":
+		return over != policy.ByLimit
+	case "connections":
+		return over != policy.ByConnections
+	}
+	s.t.Fatalf("meter %s", x.set)
+	return false
 }
 
 // holds tells whether a condition is met.
@@ -281,7 +314,7 @@ func (s *simulator) holds(x statement, f *policy.Flow) bool {
 		}
 	case opensTCP:
 		return !x.not
-	case bannedEnd, tupleIn, answerless:
+	case bannedEnd, tupleIn, answerless, neverBanned:
 		return false
 	}
 	s.t.Fatalf("statement %T", x)

@@ -49,7 +49,11 @@ func TestCompiledAndLinearAgree(t *testing.T) {
 		for range perPolicy {
 			f := w.flow(p)
 			d := p.Judge(f)
-			want := outcome{verdict: d.Verdict, counter: "always/" + d.By}
+			if d.Rule != nil {
+				f.Over = map[policy.Name]policy.Bound{d.Rule.Name: w.bound(d.Rule)}
+				d = p.Judge(f)
+			}
+			want := outcome{verdict: d.Verdict, counter: "always/" + d.By, over: d.Over}
 			if d.Rule != nil {
 				want.counter = "rule/" + d.By
 			} else if d.By == "default" {
@@ -62,7 +66,7 @@ func TestCompiledAndLinearAgree(t *testing.T) {
 			if n := fast.lookups - before; n > shape.Most+1 {
 				t.Errorf("seed %d: %d lookups, where %d are said to be the most: %+v", seed+uint64(i), n, shape.Most, f)
 			}
-			if got.verdict != want.verdict || got.counter != want.counter || got != also {
+			if got.verdict != want.verdict || got.counter != want.counter || got.over != want.over || got != also {
 				t.Fatalf("seed %d -flows 1: %+v\n  Judge:    %+v\n  compiled: %+v\n  linear:   %+v", seed+uint64(i), f, want, got, also)
 			}
 		}
@@ -88,15 +92,15 @@ type randomWorld struct {
 	t testing.TB
 	r *rand.Rand
 	// chances of what a rule asks for, in percent, by policy: so there are policies of ports, of addresses and mixed.
-	ports, sourcePorts, remotes, locals, interfaces, owners, types, clocks int
-	wide                                                                   bool // many ranges that overlap
-	elements                                                               int
+	ports, sourcePorts, remotes, locals, interfaces, owners, types, clocks, bounds int
+	wide                                                                           bool // many ranges that overlap
+	elements                                                                       int
 }
 
 func newRandomWorld(t testing.TB, r *rand.Rand) *randomWorld {
 	w := &randomWorld{t: t, r: r, wide: r.IntN(3) == 0}
 	chance := func() int { return []int{0, 0, 5, 50, 95, 100}[r.IntN(6)] }
-	w.ports, w.remotes = chance(), chance()
+	w.ports, w.remotes, w.bounds = chance(), chance(), []int{0, 5, 50}[r.IntN(3)]
 	if r.IntN(2) == 0 {
 		w.ports, w.remotes = 50, 50
 	}
@@ -120,6 +124,7 @@ func (w *randomWorld) policy(n int) *policy.Policy {
 		}
 		r.Name = policy.Name(fmt.Sprintf("r%d", i))
 		r.Action, r.Log, r.Severity = verdict(), w.is(50), policy.Low
+		w.bind(&r)
 		if p, _ := policy.New(d, l, []policy.Rule{r}, now); p != nil {
 			rules = append(rules, r)
 		}
@@ -174,6 +179,36 @@ func (w *randomWorld) rule() policy.Rule {
 		r.Until = now.Add(time.Duration(1+w.r.IntN(100)) * time.Hour)
 	}
 	return r
+}
+
+// bind gives a rule bounds, now and then.
+func (w *randomWorld) bind(r *policy.Rule) {
+	per := func() policy.Per { return policy.Per(1 + w.r.IntN(2)) }
+	rate := policy.Rate{Packets: 1 + uint32(w.r.IntN(100)), Per: []time.Duration{time.Second, time.Minute, time.Hour, 24 * time.Hour}[w.r.IntN(4)]}
+	if w.is(w.bounds) && r.Action != policy.Block {
+		r.Limit = &policy.Limit{Rate: rate, Burst: 1 + uint32(w.r.IntN(100)), Per: per()}
+	}
+	if w.is(w.bounds) && r.Action == policy.Allow {
+		r.MaxConnections = &policy.MaxConnections{Count: 1 + uint32(w.r.IntN(100)), Per: per()}
+	}
+	if w.is(w.bounds) {
+		r.Ban = &policy.BanOver{Over: rate, For: time.Duration(1+w.r.IntN(1000)) * time.Second}
+	}
+}
+
+// bound draws one of the rule's bounds, or none.
+func (w *randomWorld) bound(r *policy.Rule) policy.Bound {
+	all := []policy.Bound{0}
+	if r.Limit != nil {
+		all = append(all, policy.ByLimit)
+	}
+	if r.MaxConnections != nil {
+		all = append(all, policy.ByConnections)
+	}
+	if r.Ban != nil {
+		all = append(all, policy.ByBan, policy.ByFullBan)
+	}
+	return all[w.r.IntN(len(all))]
 }
 
 // asksLittle tells whether a rule decides most packets, so that those after it seldom do.

@@ -16,20 +16,11 @@ type bannedEnd struct {
 }
 
 func (s bannedEnd) text() string {
-	word := addressWord(s.family, s.end)
-	if s.family == policy.IPv6 {
-		word += " & ffff:ffff:ffff:ffff::"
-	}
-	return fmt.Sprintf("%s @%s", word, ofFamily(bannedSet, s.family))
+	return fmt.Sprintf("%s @%s", remoteWord(s.family, s.end), ofFamily(bannedSet, s.family))
 }
 
 func (s bannedEnd) exprs() []expr.Any {
-	out := []expr.Any{addressLoad(s.family, s.end)}
-	if s.family == policy.IPv6 {
-		mask := append([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, make([]byte, 8)...)
-		out = append(out, &expr.Bitwise{SourceRegister: register, DestRegister: register, Len: 16, Mask: mask, Xor: make([]byte, 16)})
-	}
-	return append(out, inSet(ofFamily(bannedSet, s.family), false))
+	return append(remoteLoad(s.family, s.end), inSet(ofFamily(bannedSet, s.family), false))
 }
 
 // tupleIn asks whether the packet's protocol, addresses and ports are one entry of a set. The family must have been asked

@@ -15,6 +15,8 @@ type Tag struct {
 	Direction policy.Direction
 	Severity  policy.Severity
 	Kind      TagKind
+	// Over is the bound of the rule that the packet is over, zero where it is within all.
+	Over policy.Over
 	// Written says that an entry is to be written to the log, not only shown to who watches live.
 	Written bool
 }
@@ -31,7 +33,7 @@ const (
 )
 
 // maxTag is NF_LOG_PREFIXLEN less the final zero byte (include/net/netfilter/nf_log.h). The longest tag, with a name of
-// 48 characters, is shorter.
+// 48 characters and a bound, is shorter.
 const maxTag = 127
 
 // The words of a tag, which stand between its blanks.
@@ -44,7 +46,7 @@ const (
 )
 
 // String gives the log prefix: "pfw block in high log rule no-telnet", at most 127 bytes. It holds nothing that a quoted
-// string of nft would interpret.
+// string of nft would interpret. A bound stands behind the rule: "pfw block in low log rule ssh allow limit 10/minute rule".
 func (t Tag) String() string {
 	words := []string{tagFirst, t.Action.String(), t.Direction.String(), t.Severity.String(), tagLive}
 	if t.Written {
@@ -53,6 +55,9 @@ func (t Tag) String() string {
 	switch t.Kind {
 	case ByRule:
 		words = append(words, tagRule, string(t.Rule))
+		if t.Over != (policy.Over{}) {
+			words = append(words, overWords(t.Over)...)
+		}
 	case ByDefault:
 		words = append(words, tagDefault)
 	default:
@@ -88,8 +93,11 @@ func ParseTag(s string) (Tag, error) {
 	switch {
 	case words[5] == tagDefault && len(words) == 6:
 		t.Kind = ByDefault
-	case words[5] == tagRule && len(words) == 7:
+	case words[5] == tagRule && (len(words) == 7 || len(words) == 7+tagOver):
 		name, err := policy.ParseName(words[6])
+		if err == nil && len(words) > 7 {
+			t.Over, err = parseOver(words[7:])
+		}
 		if err != nil {
 			return Tag{}, fmt.Errorf("log prefix %q: %w", s, err)
 		}

@@ -95,15 +95,15 @@ func durationText(d time.Duration) string {
 	return text
 }
 
-// unitNames are the units of a rate, as firewall.toml has them.
-var unitNames = map[time.Duration]string{time.Second: "second", time.Minute: "minute", time.Hour: "hour", 24 * time.Hour: "day"}
+// Units are the units of a rate, as firewall.toml has them.
+var Units = map[time.Duration]string{time.Second: "second", time.Minute: "minute", time.Hour: "hour", 24 * time.Hour: "day"}
 
 // String gives the rate as firewall.toml has it: "10/minute", "unlimited".
 func (r Rate) String() string {
 	if r.Unlimited() {
 		return "unlimited"
 	}
-	unit, ok := unitNames[r.Per]
+	unit, ok := Units[r.Per]
 	if !ok {
 		unit = r.Per.String()
 	}
@@ -124,6 +124,24 @@ const (
 	// ByFullBan is the same where there is no room for one ban more.
 	ByFullBan
 )
+
+// String gives a word.
+func (b Bound) String() string {
+	switch b {
+	case ByLimit:
+		return "limit"
+	case ByConnections:
+		return "connections"
+	case ByBan:
+		return "ban"
+	case ByFullBan:
+		return "full"
+	}
+	panic(fmt.Sprintf("policy: bound %d", uint8(b)))
+}
+
+// Bounds lists them all.
+var Bounds = []Bound{ByLimit, ByConnections, ByBan, ByFullBan}
 
 // Over is what a packet that a rule matches is over, with what of the rule a person is told. The zero value is nothing.
 type Over struct {

@@ -1,0 +1,129 @@
+package enforce
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+
+	"pfw/config/policy"
+)
+
+// meter counts the packet in a set, at the element of its remote or at one for all, and asks whether it is over what the
+// element bounds; or, where asked so, whether it is within. Where there is no room for one more element, the answer is no to
+// either: what cannot be counted is not known to be within, and not known to be over.
+type meter struct {
+	set    string
+	family policy.Family // 0: one element for all
+	end    end           // of the remote
+	// timeout is for how long an element is kept since it was last counted at; 0: as long as it counts anything.
+	timeout time.Duration
+	bound   statement // overRate, withinRate or withinConnections
+}
+
+func (s meter) text() string {
+	verb, keep := "add", ""
+	if s.timeout > 0 {
+		verb, keep = "update", fmt.Sprintf(" timeout %ds", s.timeout/time.Second)
+	}
+	return fmt.Sprintf("%s @%s { %s%s %s }", verb, s.set, s.key(), keep, s.bound.text())
+}
+
+func (s meter) key() string {
+	if s.family == 0 {
+		return "meta mark & 0x00000000"
+	}
+	return remoteWord(s.family, s.end)
+}
+
+func (s meter) exprs() []expr.Any {
+	key, op := remoteLoad(s.family, s.end), uint32(unix.NFT_DYNSET_OP_ADD)
+	if s.family == 0 {
+		// Any value will do, and nft takes no constant for a key.
+		key = []expr.Any{&expr.Meta{Key: expr.MetaKeyMARK, Register: register}, masked(make([]byte, 4))}
+	}
+	if s.timeout > 0 {
+		op = unix.NFT_DYNSET_OP_UPDATE
+	}
+	return append(key, &expr.Dynset{SrcRegKey: register, SetName: s.set, Operation: op, Timeout: s.timeout, Exprs: s.bound.exprs()})
+}
+
+// remoteWord spells what stands for a remote: its address, or of IPv6 its /64.
+func remoteWord(f policy.Family, e end) string {
+	if f == policy.IPv6 {
+		return addressWord(f, e) + " & ffff:ffff:ffff:ffff::"
+	}
+	return addressWord(f, e)
+}
+
+func remoteLoad(f policy.Family, e end) []expr.Any {
+	if f == 0 {
+		return nil
+	}
+	out := []expr.Any{addressLoad(f, e)}
+	if f == policy.IPv6 {
+		out = append(out, masked(append([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, make([]byte, 8)...)))
+	}
+	return out
+}
+
+// masked keeps some bits of what was loaded.
+func masked(mask []byte) expr.Any {
+	return &expr.Bitwise{SourceRegister: register, DestRegister: register, Len: uint32(len(mask)), Mask: mask, Xor: make([]byte, len(mask))}
+}
+
+// withinRate asks whether no more packets than the rate come this way.
+type withinRate struct{ overRate }
+
+func (s withinRate) text() string {
+	return fmt.Sprintf("limit rate %d/%s burst %d packets", s.packets, s.per, s.burst)
+}
+
+func (s withinRate) exprs() []expr.Any {
+	return []expr.Any{&expr.Limit{Type: expr.LimitTypePkts, Rate: uint64(s.packets), Unit: s.unit, Burst: s.burst}}
+}
+
+// withinConnections asks whether no more connections are open than so many, with the one that the packet opens.
+type withinConnections struct{ count uint32 }
+
+func (s withinConnections) text() string { return fmt.Sprintf("ct count %d", s.count) }
+
+func (s withinConnections) exprs() []expr.Any { return []expr.Any{&expr.Connlimit{Count: s.count}} }
+
+// banEnd bans the remote at an end for a time. Where there is no room for one ban more, the answer is no. The family must have
+// been asked for.
+type banEnd struct {
+	family policy.Family
+	end    end
+	time   time.Duration
+}
+
+func (s banEnd) text() string {
+	return fmt.Sprintf("add @%s { %s timeout %ds }", ofFamily(bannedSet, s.family), remoteWord(s.family, s.end), s.time/time.Second)
+}
+
+func (s banEnd) exprs() []expr.Any {
+	return append(remoteLoad(s.family, s.end),
+		&expr.Dynset{SrcRegKey: register, SetName: ofFamily(bannedSet, s.family), Operation: unix.NFT_DYNSET_OP_ADD, Timeout: s.time})
+}
+
+// neverBanned asks whether the address at an end is this machine's own, or nobody's. The kernel's routes tell.
+type neverBanned struct{ end end }
+
+// spareSet holds the types of address that are never banned.
+const spareSet = "spared"
+
+func (s neverBanned) text() string {
+	if s.end == source {
+		return "fib saddr type @" + spareSet
+	}
+	return "fib daddr type @" + spareSet
+}
+
+func (s neverBanned) exprs() []expr.Any {
+	return []expr.Any{&expr.Fib{Register: register, FlagSADDR: s.end == source, FlagDADDR: s.end == destination, ResultADDRTYPE: true}, inSet(spareSet, false)}
+}
+
+// spareTypes are RTN_LOCAL and those that nobody has alone.
+var spareTypes = append([]uint32{unix.RTN_LOCAL}, answerlessTypes...)
