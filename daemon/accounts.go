@@ -25,6 +25,8 @@ type accounts struct {
 type accountKey struct {
 	rule      string // defaultRule where no rule matched
 	direction policy.Direction
+	// excess is what of the rule's packets was over a bound of it, and blocked: a part of them, logged for itself.
+	excess bool
 }
 
 const defaultRule = "default"
@@ -76,8 +78,11 @@ func readings(c enforce.Counters) map[accountKey]reading {
 	for name, r := range c.Rules {
 		out[accountKey{rule: string(name)}] = readingOf(r)
 	}
+	for name, r := range c.Excess {
+		out[accountKey{rule: string(name), excess: true}] = readingOf(r)
+	}
 	for d, r := range c.Defaults {
-		out[accountKey{defaultRule, d}] = readingOf(r)
+		out[accountKey{rule: defaultRule, direction: d}] = readingOf(r)
 	}
 	return out
 }
@@ -90,9 +95,9 @@ func newAccounts() *accounts { return &accounts{all: map[accountKey]*account{}} 
 
 func keyOf(t enforce.Tag) accountKey {
 	if t.Kind == enforce.ByDefault {
-		return accountKey{defaultRule, t.Direction}
+		return accountKey{rule: defaultRule, direction: t.Direction}
 	}
-	return accountKey{rule: string(t.Rule)}
+	return accountKey{rule: string(t.Rule), excess: t.Over != policy.Over{}}
 }
 
 // get opens an account where there is none.
@@ -223,15 +228,32 @@ func (acc *account) tell(k accountKey, t audit.EventType, n int64, since time.Ti
 	if k.direction != 0 {
 		e.Direction = k.direction.String()
 	}
+	if k.excess {
+		e.PFW.Over = overAny
+	}
 	if acc.action != 0 {
 		e.PFW.Action, e.PFW.Severity = acc.action.String(), acc.severity.String()
 	}
 	return e
 }
 
+// compareBools puts false first.
+func compareBools(x, y bool) int {
+	switch {
+	case x == y:
+		return 0
+	case y:
+		return -1
+	}
+	return 1
+}
+
+// overAny is what an entry is over that stands for packets over whatever bound.
+const overAny = "bound"
+
 // keys lists the accounts in the same order every time.
 func (a *accounts) keys() []accountKey {
 	return slices.SortedFunc(maps.Keys(a.all), func(x, y accountKey) int {
-		return cmp.Or(cmp.Compare(x.rule, y.rule), cmp.Compare(x.direction, y.direction))
+		return cmp.Or(cmp.Compare(x.rule, y.rule), cmp.Compare(x.direction, y.direction), compareBools(x.excess, y.excess))
 	})
 }

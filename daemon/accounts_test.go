@@ -191,13 +191,13 @@ func TestSumsKeepPacketsOfRulesThatAreGone(t *testing.T) {
 	a := newAccounts()
 	p := policyOf(t, policy.Rule{Name: "no-telnet", Action: policy.Block, Scope: policy.Inbound{}, Traffic: policy.AnyTraffic{}, Log: true, Severity: policy.Low})
 	a.inForce(time.Now(), p, nil)
-	a.read(time.Now(), map[accountKey]reading{telnetKey: {Packets: 7}, {defaultRule, policy.Out}: {Packets: 5}})
+	a.read(time.Now(), map[accountKey]reading{telnetKey: {Packets: 7}, {rule: defaultRule, direction: policy.Out}: {Packets: 5}})
 	a.inForce(time.Now(), policyOf(t), map[accountKey]reading{telnetKey: {Packets: 8}})
 	if allowed, blocked := a.sums(); allowed != 5 || blocked != 8 {
 		t.Errorf("allowed %d, blocked %d; want 5 and 8", allowed, blocked)
 	}
 	again := newAccounts()
-	again.restore(time.Now(), a.ledger("boot", 0, nil), nil, map[accountKey]reading{{defaultRule, policy.Out}: {Packets: 6}})
+	again.restore(time.Now(), a.ledger("boot", 0, nil), nil, map[accountKey]reading{{rule: defaultRule, direction: policy.Out}: {Packets: 6}})
 	if allowed, blocked := again.sums(); allowed != 6 || blocked != 8 {
 		t.Errorf("after a restart: allowed %d, blocked %d; want 6 and 8", allowed, blocked)
 	}

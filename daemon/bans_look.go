@@ -103,14 +103,16 @@ func (b *bans) look(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
+	var strange []enforce.Ban
 	for _, k := range list {
 		if x, known := gone[k.Remote]; known {
 			b.moved(k.Remote, x, k, now)
 		} else {
-			b.begun(k.Remote, ban{Since: now, Until: until(now, k.Left), Reason: adopted})
+			strange = append(strange, k)
 		}
 		delete(gone, k.Remote)
 	}
+	b.adopt(ctx, strange, now)
 	for remote, x := range gone {
 		if x.over(now.Add(banSlack)) {
 			b.finished(remote, x, "its time is over")

@@ -21,6 +21,9 @@ func booksOf(p *policy.Policy) map[accountKey]book {
 			continue
 		}
 		out[accountKey{rule: string(r.Name)}] = book{r.Action, r.Severity, r.Log || r.Action == policy.Allow && p.Log().Allowed}
+		if r.Bounded() {
+			out[accountKey{rule: string(r.Name), excess: true}] = book{policy.Block, r.Severity, !r.Quiet}
+		}
 	}
 	for _, d := range policy.Directions {
 		if v, hooked := p.Default(d); hooked {
@@ -28,7 +31,7 @@ func booksOf(p *policy.Policy) map[accountKey]book {
 			if v == policy.Allow {
 				logs = p.Log().Allowed
 			}
-			out[accountKey{defaultRule, d}] = book{v, policy.Low, logs}
+			out[accountKey{rule: defaultRule, direction: d}] = book{v, policy.Low, logs}
 		}
 	}
 	return out
@@ -54,20 +57,33 @@ func (a *accounts) sums() (allowed, blocked uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	sum := map[bool]int64{true: a.blocked, false: a.allowed}
-	for _, acc := range a.all {
+	for k, acc := range a.all {
 		if acc.action != 0 {
-			sum[acc.action.Refuses()] += acc.total().Packets
+			sum[acc.action.Refuses()] += a.own(k)
 		}
 	}
 	return uint64(sum[false]), uint64(sum[true])
+}
+
+// own is how many packets an account stands for that no other does.
+func (a *accounts) own(k accountKey) int64 {
+	n := a.all[k].total().Packets
+	if over, ok := a.all[accountKey{rule: k.rule, excess: true}]; ok && !k.excess {
+		n -= over.total().Packets
+	}
+	return max(n, 0)
 }
 
 // lastMatch is when an account last counted, the zero time where that is not known.
 func (a *accounts) lastMatch(k accountKey) time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if acc, ok := a.all[k]; ok {
-		return acc.lastMatch
+	var last time.Time
+	for _, excess := range []bool{false, true} {
+		k.excess = excess
+		if acc, ok := a.all[k]; ok && acc.lastMatch.After(last) {
+			last = acc.lastMatch
+		}
 	}
-	return time.Time{}
+	return last
 }

@@ -50,6 +50,9 @@ func (ev *events) logged(m *nflog.Message) {
 		o := ev.owners.of(m)
 		e.PFW.PID, e.PFW.Exe, e.PFW.Unit = o.pid, o.exe, o.unit
 	}
+	if t.tag.Over.Bound != 0 {
+		ev.d.bans.told(t.tag, m, e.PFW.Reason)
+	}
 	if !t.tag.Written {
 		ev.d.audit.Show(e)
 		return
@@ -107,9 +110,20 @@ func entryOf(t enforce.Tag, m *nflog.Message) audit.Entry {
 		e.PFW.Rule = defaultRule
 		e.PFW.Reason = fmt.Sprintf("no rule matches, and the default for %s is to %s", t.Direction, t.Action)
 	} else {
-		e.PFW.Reason = "rule " + string(t.Rule) + " " + t.Action.Verb() + " " + subject(p)
+		e.PFW.Reason = reasonOf(t, p)
+		if t.Over.Bound != 0 {
+			e.PFW.Over = t.Over.Bound.String()
+		}
 	}
 	return e
+}
+
+// reasonOf says why the rule did what it did to a packet.
+func reasonOf(t enforce.Tag, p *nflog.Packet) string {
+	if t.Over != (policy.Over{}) {
+		return t.Over.Reason(t.Rule, subject(p))
+	}
+	return "rule " + string(t.Rule) + " " + t.Action.Verb() + " " + subject(p)
 }
 
 // subject names what the packet wants, as Decide does.

@@ -24,6 +24,7 @@ type ledger struct {
 type ledgerAccount struct {
 	Rule      string           `json:"rule"`
 	Direction policy.Direction `json:"direction,omitempty"`
+	Excess    bool             `json:"excess,omitempty"`
 	Action    policy.Verdict   `json:"action"`
 	Gone      reading          `json:"gone"`
 	Kernel    reading          `json:"kernel"`
@@ -59,7 +60,7 @@ func written(packets map[audit.Account]uint64) map[accountKey]int64 {
 }
 
 func keyOfEntry(a audit.Account) accountKey {
-	k := accountKey{rule: a.Rule}
+	k := accountKey{rule: a.Rule, excess: a.Over != ""}
 	if a.Rule == defaultRule {
 		for _, d := range policy.Directions {
 			if d.String() == a.Direction {
@@ -79,7 +80,7 @@ func (a *accounts) ledger(boot string, seq uint64, inFile map[accountKey]int64) 
 	for _, k := range a.keys() {
 		acc := a.all[k]
 		s := ledgerAccount{
-			Rule: k.rule, Direction: k.direction, Action: acc.action, Gone: acc.gone, Kernel: acc.kernel,
+			Rule: k.rule, Direction: k.direction, Excess: k.excess, Action: acc.action, Gone: acc.gone, Kernel: acc.kernel,
 			Exempt: acc.exempt, Entered: acc.entered, LastMatch: acc.lastMatch,
 		}
 		if inFile != nil {
@@ -97,18 +98,31 @@ func (a *accounts) restore(now time.Time, l ledger, beyond map[accountKey]int64,
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.allowed, a.blocked = l.Allowed, l.Blocked
-	saved := map[accountKey]bool{}
+	saved, excess := map[accountKey]bool{}, map[string]int64{}
 	for _, s := range l.Accounts {
-		k := accountKey{s.Rule, s.Direction}
+		if s.Excess {
+			excess[s.Rule] = s.Gone.plus(s.Kernel).Packets
+		}
+	}
+	for _, s := range l.Accounts {
+		k := accountKey{s.Rule, s.Direction, s.Excess}
 		saved[k] = true
 		acc := &account{
 			action: s.Action, severity: policy.Low, gone: s.Gone, kernel: s.Kernel,
 			exempt: s.Exempt, entered: s.Entered + beyond[k], lastMatch: s.LastMatch,
 		}
 		r, counted := counts[k]
+		if _, rule := counts[accountKey{rule: k.rule}]; k.excess && rule {
+			// They are a part of the rule's, also where it has no bounds any more.
+			counted = true
+		}
 		if !counted {
 			// No counter, so no rule of that name: its packets live on in the sums.
-			switch total := acc.total().Packets; {
+			total := acc.total().Packets
+			if !k.excess {
+				total = max(total-excess[k.rule], 0)
+			}
+			switch {
 			case s.Action == policy.Allow:
 				a.allowed += total
 			case s.Action.Refuses():

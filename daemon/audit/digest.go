@@ -126,7 +126,7 @@ func (h *held) summary(k kind, now time.Time) *Entry {
 	}
 	e := &Entry{
 		Timestamp: now.UTC(), EventType: k.event, Direction: k.account.Direction,
-		PFW: PFW{Rule: k.account.Rule, Action: k.account.Action, Severity: h.gravest.PFW.Severity, Count: h.count, Since: h.since},
+		PFW: PFW{Rule: k.account.Rule, Action: k.account.Action, Over: k.account.Over, Severity: h.gravest.PFW.Severity, Count: h.count, Since: h.since},
 	}
 	switch {
 	case k.event == Suppressed || k.event == Lost: // are sums already

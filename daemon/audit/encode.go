@@ -57,6 +57,7 @@ func (p *PFW) append(b []byte) []byte {
 	b = appendText(b, `,"rule":`, p.Rule)
 	b = appendText(b, `,"reason":`, p.Reason)
 	b = appendText(b, `,"severity":`, p.Severity)
+	b = appendText(b, `,"over":`, p.Over)
 	b = appendOpt(b, `,"uid":`, p.UID)
 	b = appendText(b, `,"user":`, p.User)
 	b = appendCount(b, `,"pid":`, uint64(max(p.PID, 0)))

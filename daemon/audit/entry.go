@@ -36,6 +36,7 @@ type PFW struct {
 	Rule       string // the rule's name, or default
 	Reason     string
 	Severity   string // low, medium, high
+	Over       string // the bound of the rule that the packet was over: limit, connections, ban, full (a ban for which there was no room)
 	UID        Opt[uint32]
 	User       string
 	PID        int
@@ -64,11 +65,12 @@ type Account struct {
 	Rule      string
 	Direction string
 	Action    string
+	Over      string // what is over a rule's bounds is counted for itself
 }
 
 // Account is where the packets that e stands for are counted; the zero Account where the rule is not known.
 func (e *Entry) Account() Account {
-	return Account{Rule: e.PFW.Rule, Direction: e.Direction, Action: e.PFW.Action}
+	return Account{Rule: e.PFW.Rule, Direction: e.Direction, Action: e.PFW.Action, Over: e.PFW.Over}
 }
 
 // Weight is how many packets e stands for: one or those that it sums up, the count of Suppressed and Lost, and none for what is no

@@ -49,7 +49,9 @@ func (ls losses) add(e *Entry, reason string) (n uint64) {
 }
 
 // key puts accounts in order.
-func (a Account) key() string { return a.Rule + "\x00" + a.Direction + "\x00" + a.Action }
+func (a Account) key() string {
+	return a.Rule + "\x00" + a.Direction + "\x00" + a.Action + "\x00" + a.Over
+}
 
 // entries empties ls into lost entries, in the same order every time.
 func (ls losses) entries(now time.Time, seq func() uint64) []*Entry {
@@ -65,7 +67,7 @@ func (ls losses) entries(now time.Time, seq func() uint64) []*Entry {
 		l := ls[a]
 		entries = append(entries, &Entry{
 			Timestamp: now.UTC(), Seq: seq(), EventType: Lost, Direction: a.Direction,
-			PFW: PFW{Rule: a.Rule, Action: a.Action, Count: l.count, Since: l.since, Reason: l.reason},
+			PFW: PFW{Rule: a.Rule, Action: a.Action, Over: a.Over, Count: l.count, Since: l.since, Reason: l.reason},
 		})
 	}
 	clear(ls)

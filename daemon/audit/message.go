@@ -87,6 +87,7 @@ func (e *Entry) packet(b *told) {
 		word(b, "", e.InIface+e.OutIface)
 	}
 	word(b, "rule=", e.PFW.Rule)
+	word(b, "over=", e.PFW.Over)
 }
 
 // about writes an entry that is no packet.

@@ -1,0 +1,84 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"pfw/config/policy"
+	"pfw/enforce"
+	"pfw/enforce/nflog"
+)
+
+// A ban that a rule makes is in force in the kernel before anybody here knows. The message of the packet that was too many
+// tells of it, with the rule and the reason; where the message is lost, the next look at the kernel finds the ban.
+
+// told takes down what the message of a packet tells of a ban. It serves a reader of the log, and waits for nothing.
+func (b *bans) told(t enforce.Tag, m *nflog.Message, reason string) {
+	switch t.Over.Bound {
+	case policy.ByBan:
+		if m.PacketError == nil {
+			b.learn(remoteOf(t, m), ban{Since: m.Timestamp, Until: until(m.Timestamp, t.Over.For), Rule: string(t.Rule), Reason: reason})
+		}
+	case policy.ByFullBan:
+		size := b.d.force.Load().policy.Bans().Size
+		b.d.faults.set(bansFull, fmt.Sprintf("rule %s would ban more, and %d addresses of a family are banned already, as many as [ban] size has room for", t.Rule, size), moreRoom)
+	}
+}
+
+// remoteOf is whom a rule's ban is of: enforce counts by the same end.
+func remoteOf(t enforce.Tag, m *nflog.Message) netip.Prefix {
+	if t.Direction == policy.Out {
+		return enforce.Remote(m.Packet.Destination)
+	}
+	return enforce.Remote(m.Packet.Source)
+}
+
+// learn begins a ban that the kernel has, once. One that is known to be over has ended, and begins anew; one that was found in
+// the kernel before its reason came gets the reason.
+func (b *bans) learn(remote netip.Prefix, x ban) {
+	before, known := b.get(remote)
+	switch {
+	case known && before.over(x.Since):
+		b.finished(remote, before, "its time is over")
+	case known && before.Reason == adopted:
+		b.put(remote, x)
+		return
+	case known:
+		return
+	}
+	if b.enter(remote, x) {
+		b.begun(remote, x)
+	}
+}
+
+// enter is false where the ban is there already: it may be learned of twice at once.
+func (b *bans) enter(remote netip.Prefix, x ban) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, known := b.all[remote]; known {
+		return false
+	}
+	b.all[remote], b.unsaved = x, true
+	return true
+}
+
+// adopt begins bans that the kernel has and nobody here knows of. change is held. The messages of those that rules made may be
+// on their way.
+func (b *bans) adopt(ctx context.Context, list []enforce.Ban, now time.Time) {
+	if len(list) == 0 {
+		return
+	}
+	select {
+	case <-time.After(batch):
+	case <-ctx.Done():
+	}
+	b.d.readers.caughtUp(ctx)
+	for _, k := range list {
+		x := ban{Since: now, Until: until(now, k.Left), Reason: adopted}
+		if b.enter(k.Remote, x) {
+			b.begun(k.Remote, x)
+		}
+	}
+}
