@@ -129,8 +129,8 @@ func (r *reader) addresses(key string, lists *lists) policy.Addresses {
 		if w := side.add(s, v, lists); w != nil {
 			r.fail(key, v.at, w)
 		}
-		if name, ok := strings.CutPrefix(s, "@"); ok && !not && r.rule != "" {
-			lists.matched(name, policy.Name(r.rule))
+		if name, ok := strings.CutPrefix(s, "@"); ok && r.rule != "" {
+			lists.named(name, policy.Name(r.rule), not)
 		}
 	}
 	bad := r.failed

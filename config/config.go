@@ -19,6 +19,9 @@ type Config struct {
 	// Trace tells whether another load would read the same; nil where firewall.toml was given as a text.
 	Trace *Trace
 
+	// Standing reads the same rule files again; nil where no list is fetched from the net.
+	Standing *Standing
+
 	// long are the long lists by their paths, for Kept.
 	long map[string]keptList
 }
@@ -37,10 +40,12 @@ type Sinks struct {
 // List is a named address list.
 type List struct {
 	Name string `json:"name"`
-	// Source is the path of a file, "entries" or "built in".
+	// Source is the path of a file, a URL without what is secret in it, "entries" or "built in".
 	Source string `json:"source"`
 	// File tells that it is the path of a file.
 	File bool `json:"-"`
+	// Feed says how the list is fetched, nil for one that is not.
+	Feed *Feed `json:"-"`
 	// Entries counts the addresses, prefixes and ranges that were read, Ranges the disjoint ranges that they leave.
 	Entries int `json:"entries"`
 	Ranges  int `json:"ranges"`
@@ -79,6 +84,13 @@ type Options struct {
 	Text *string
 	// Kept are long lists that need not be read again where they did not change. nil is none.
 	Kept *Kept
+	// Cache is the directory with the copies of lists that were fetched, "" for none.
+	Cache string
+	// Fresh are copies to read in place of those in the cache, by the names of their lists. What is wrong with one is an error.
+	Fresh map[string]string
+	// Again, where it is set, has the rule files read again as they were, with the lists that are fetched as they are now. Then
+	// path and Text count for nothing, and there is no Snapshot.
+	Again *Standing
 	// Control says that the outcome goes over the control socket: no line of a list file, and none of a firewall.toml
 	// that is a link to somewhere else, is quoted.
 	Control bool

@@ -93,6 +93,10 @@ func (l *loader) expectations(p *policy.Policy) []Expectation {
 		}
 		x, why := e.judge(p)
 		if why != nil {
+			if list := l.unjudged(p, e, x); list != "" {
+				e.r.warn("", e.r.t.at, wrong(refreshHint(list), "not judged, as list @%s was never fetched: %q", list, e.packet.text))
+				continue
+			}
 			failed++
 			// As with other problems, whoever has a thousand is not helped by more.
 			if failed <= most {

@@ -64,7 +64,7 @@ func (k *Kept) Take(c *Config) {
 	k.lists = c.long
 }
 
-// readList reads a list file. A fault is of what is in it.
+// readList reads a list file that a rule file names. A fault is of what is in it.
 func (l *lists) readList(path string) (*listText, *policy.AddressSet, *fault, error) {
 	f, err := l.src.OpenBeneath(path, l.beneath)
 	if err != nil {
@@ -77,6 +77,7 @@ func (l *lists) readList(path string) (*listText, *policy.AddressSet, *fault, er
 		return nil, nil, nil, err
 	}
 	if info.Size() < longFile {
+		l.texts[clean(path)] = true
 		data, err := readAll(f, path)
 		l.src.opened(path, l.beneath, data, err)
 		if data, err = l.src.keep(path, data, err); err == nil && strings.HasSuffix(path, ".gz") {

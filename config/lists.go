@@ -37,6 +37,15 @@ type lists struct {
 	told    bool
 	guesses *guesses
 	places  map[string]string
+
+	// cache, fresh and again are of Options.
+	cache string
+	fresh map[string]string
+	again *Standing
+	// unsure are the rules that name lists which were never fetched.
+	unsure map[policy.Name]unsure
+	// texts are the paths of lists of which the text is in the snapshot.
+	texts map[string]bool
 }
 
 // lan is the built-in list: private addresses (RFC 1918), unique local ones (RFC 4193) and those of a link (RFC 3927,
@@ -58,7 +67,7 @@ func (l *lists) read(f *file, v *value) {
 		name := field.name
 		place := "[list." + printable(name) + "]"
 		if field.value.table == nil {
-			f.fault("", place, field.at, wrong("write [list.NAME] and below it entries or file", "a table is wanted here, not %s", field.value.what()))
+			f.fault("", place, field.at, wrong("write [list.NAME] and below it entries, file or url", "a table is wanted here, not %s", field.value.what()))
 			continue
 		}
 		r := reader{f: f, t: field.value.table, place: place}
@@ -69,7 +78,7 @@ func (l *lists) read(f *file, v *value) {
 		if !listName.MatchString(name) {
 			r.fail("", field.at, wrong("", "list name %q: a name is 1 to 48 letters, digits, '.', '_' and '-', and starts with a letter or digit", name))
 		}
-		list := l.readOne(&r)
+		list := l.readOne(&r, name)
 		r.done()
 		if list == nil || r.failed {
 			l.broken[name] = true
@@ -89,18 +98,26 @@ func (l *lists) add(list *List) {
 	l.order = append(l.order, list)
 }
 
-func (l *lists) readOne(r *reader) *List {
+func (l *lists) readOne(r *reader, name string) *List {
 	entries := r.value("entries")
-	path, at, isPath := r.text("file", "the path of a file")
+	path, file, isPath := r.text("file", "the path of a file")
+	address, url, isURL := r.text("url", "the address of a list on the net")
+	if url == nil {
+		r.misplaced("only a list that is fetched has this", `add url = "https://…"`, "refresh", "insecure")
+	}
 	switch {
-	case entries != nil && at != nil:
+	case entries != nil && file != nil:
 		r.fail("file", r.field("file").at, wrong("make it two lists", "a list has entries or a file, not both"))
+	case url != nil && (entries != nil || file != nil):
+		r.fail("url", r.field("url").at, wrong("make it two lists, and name both in the rule", "a list is fetched, or has entries or a file, not both"))
 	case entries != nil:
 		return r.entries(entries)
 	case isPath:
-		return l.readFile(r, path, at)
-	case at == nil:
-		r.missing("entries", `add entries = ["192.0.2.0/24"], or file = "lists/name.netset"`)
+		return l.readFile(r, name, path, file)
+	case isURL:
+		return l.readFeed(r, name, address, url)
+	case file == nil && url == nil:
+		r.missing("entries", `add entries = ["192.0.2.0/24"], or file = "lists/name.netset", or url = "https://…"`)
 	}
 	return nil
 }
@@ -144,7 +161,7 @@ func (r *reader) entries(v *value) *List {
 	return out
 }
 
-func (l *lists) readFile(r *reader, path string, at *value) *List {
+func (l *lists) readFile(r *reader, name, path string, at *value) *List {
 	if path == "" {
 		r.fail("file", at.at, wrong("", "the path is empty"))
 		return nil
@@ -152,6 +169,9 @@ func (l *lists) readFile(r *reader, path string, at *value) *List {
 	full := path
 	if !filepath.IsAbs(path) {
 		full = filepath.Join(filepath.Dir(r.f.name), path)
+	}
+	if list := l.again.list(name); list != nil {
+		return r.remarked("file", at, printable(full)+": ", list)
 	}
 	text, set, w, err := l.readList(full)
 	if err != nil {
@@ -162,20 +182,21 @@ func (l *lists) readFile(r *reader, path string, at *value) *List {
 		r.fail("file", at.at, wrong(w.hint, "%s: %s", printable(full), w.message))
 		return nil
 	}
-	if text.tooManySkipped() {
-		first := fmt.Sprintf(", the first is line %d", text.skipped[0])
-		if !l.control {
-			first += fmt.Sprintf(": %q", text.first[:min(len(text.first), 80)])
-		}
-		r.fail("file", at.at, wrong("a list has an address, prefix or range on each line", "%s: %d of %d lines are no addresses, more than 1 %%%s",
-			printable(full), len(text.skipped), text.entries+len(text.skipped), first))
+	if w := text.garbage(l.control); w != nil {
+		r.fail("file", at.at, wrong(w.hint, "%s: %s", printable(full), w.message))
 		return nil
 	}
-	if n := len(text.skipped); n > 0 {
-		r.warn("file", at.at, wrong("a list has an address, prefix or range on each line", "%s: %d of %d lines skipped, as they are no addresses; the first is line %d",
-			printable(full), n, text.entries+n, text.skipped[0]))
+	list := text.list(full, set)
+	list.File = true
+	return r.remarked("file", at, printable(full)+": ", list)
+}
+
+// remarked warns of the lines of a list that were skipped.
+func (r *reader) remarked(key string, at *value, before string, list *List) *List {
+	if w := list.remark(); w != nil {
+		r.warn(key, at.at, wrong(w.hint, "%s%s", before, w.message))
 	}
-	return &List{Source: full, File: true, Entries: text.entries, Skipped: len(text.skipped), SkippedLines: text.skipped, Masked: text.masked, Set: set}
+	return list
 }
 
 // unread says why a list file cannot be read.
@@ -214,10 +235,16 @@ func (l *lists) set(name string) (*policy.AddressSet, *fault) {
 	return nil, unknown(func() string { return l.suggest(name) }, "unknown list %q", "@"+name)
 }
 
-// matched notes that a rule matches what is in a list.
-func (l *lists) matched(name string, rule policy.Name) {
+// named notes that a rule matches what is in a list, or excludes it.
+func (l *lists) named(name string, rule policy.Name, excluded bool) {
 	list := l.byName[name]
 	if list == nil {
+		return
+	}
+	if list.Feed != nil && list.Feed.Missing {
+		l.unsure[rule] = l.unsure[rule].with(name, excluded)
+	}
+	if excluded {
 		return
 	}
 	// Rules are read one by one.

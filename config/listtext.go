@@ -124,6 +124,33 @@ func (t *listText) add(s span) {
 // tooManySkipped tells whether more than one line in a hundred is no address.
 func (t *listText) tooManySkipped() bool { return len(t.skipped)*100 > t.entries+len(t.skipped) }
 
+const aLine = "a list has an address, prefix or range on each line"
+
+// garbage says that too much of a text is no list; control that none of its lines is to be quoted.
+func (t *listText) garbage(control bool) *fault {
+	if !t.tooManySkipped() {
+		return nil
+	}
+	first := fmt.Sprintf(", the first is line %d", t.skipped[0])
+	if !control {
+		first += fmt.Sprintf(": %q", t.first[:min(len(t.first), 80)])
+	}
+	return wrong(aLine, "%d of %d lines are no addresses, more than 1 %%%s", len(t.skipped), t.entries+len(t.skipped), first)
+}
+
+// remark tells of the lines that were skipped, nil where there are none.
+func (l *List) remark() *fault {
+	if l.Skipped == 0 {
+		return nil
+	}
+	return wrong(aLine, "%d of %d lines skipped, as they are no addresses; the first is line %d", l.Skipped, l.Entries+l.Skipped, l.SkippedLines[0])
+}
+
+// list makes a list of the text.
+func (t *listText) list(source string, set *policy.AddressSet) *List {
+	return &List{Source: source, Entries: t.entries, Skipped: len(t.skipped), SkippedLines: t.skipped, Masked: t.masked, Set: set}
+}
+
 // parseSpan4 is parseSpan for the usual line, an IPv4 address or prefix, without an allocation.
 func parseSpan4(line []byte) (span, bool) {
 	var a [4]byte

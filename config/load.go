@@ -12,6 +12,9 @@ import (
 // Load reads firewall.toml at path, the files of firewall.d beside it and the lists that they name. The error is
 // *Errors where the files could be read and are not valid; any other where firewall.toml itself could not be read.
 func Load(path string, o Options) (*Config, error) {
+	if o.Again != nil {
+		path, o.Source, o.Text = o.Again.path, o.Again.files, nil
+	}
 	if o.Source == nil {
 		o.Source = Regular()
 	}
@@ -29,7 +32,8 @@ func Load(path string, o Options) (*Config, error) {
 	l.guesses = &guesses{left: mostGuesses}
 	l.names = &names{src: l.src, guesses: l.guesses}
 	l.lists = &lists{src: l.src, kept: o.Kept, long: map[string]keptList{}, beneath: l.beneath, control: o.Control, guesses: l.guesses, made: map[string]*policy.AddressSet{},
-		byName: map[string]*List{}, broken: map[string]bool{}, places: map[string]string{}}
+		byName: map[string]*List{}, broken: map[string]bool{}, places: map[string]string{},
+		cache: o.Cache, fresh: o.Fresh, again: o.Again, unsure: map[policy.Name]unsure{}, texts: map[string]bool{}}
 	if err := l.files(); err != nil {
 		return nil, err
 	}
@@ -40,6 +44,10 @@ func Load(path string, o Options) (*Config, error) {
 	c.Snapshot, c.long = kept, l.lists.long
 	if o.Text == nil {
 		c.Trace = l.src.trace
+	}
+	c.Standing = l.standing(c)
+	if o.Again != nil {
+		c.Snapshot = nil // it lacks the lists that were not read again
 	}
 	return c, nil
 }

@@ -27,6 +27,9 @@ type Source interface {
 // ErrOutside says that a file lies beneath none of the directories in which pfw reads.
 var ErrOutside = errors.New("lies outside of the directories that pfw reads")
 
+// MostText bounds the text of a list, in bytes.
+const MostText = maxFile
+
 // maxFile bounds what is read of one file, in bytes: four million addresses, and memory that a small machine has.
 const maxFile = 128 << 20
 

@@ -74,7 +74,7 @@ func (d *Daemon) Check(ctx context.Context, text string) (api.Check, error) {
 		return api.Check{}, err
 	}
 	defer done()
-	c, err := config.Load(d.o.Config, config.Options{Now: time.Now(), Text: &text, Control: true, Kept: d.o.kept})
+	c, err := config.Load(d.o.Config, config.Options{Now: time.Now(), Text: &text, Control: true, Kept: d.o.kept, Cache: d.feeds.dir})
 	return api.NewCheck(d.o.Config, c, err)
 }
 

@@ -204,9 +204,7 @@ func (e *ruleEdit) check(ctx context.Context) (err error) {
 		return err
 	}
 	defer done()
-	e.made, err = loadFile(e.d.o.Config, config.Options{
-		Now: time.Now(), Control: true, Kept: e.d.o.kept, Source: overlay{config.Regular(), path, []byte(e.text)},
-	})
+	e.made, err = e.d.read(config.Options{Now: time.Now(), Control: true, Source: overlay{config.Regular(), path, []byte(e.text)}})
 	return err
 }
 

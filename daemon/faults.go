@@ -45,6 +45,10 @@ const (
 	// unsavedPanic: whether everything is blocked would be another matter after a restart.
 	unsavedPanic
 	unsavedBans
+	unsavedLists
+	// unfetched: lists from the net are empty. unrefreshed: they are not up to date.
+	unfetched
+	unrefreshed
 	// fileSink, journalSink: entries cannot be written there.
 	fileSink
 	journalSink

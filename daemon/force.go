@@ -29,6 +29,8 @@ type loaded struct {
 	why string
 	// refused is why firewall.toml was not taken and the last good policy was, at a start only.
 	refused error
+	// copies counts the copies of lists from the net that had been replaced when it was read.
+	copies uint64
 	// over is why a trial that an earlier process began is not gone on with, at a start only.
 	over string
 }
@@ -68,13 +70,24 @@ func (f *force) attrs() []any {
 
 // load reads the rule file from the disk. control says that the outcome goes over the control socket.
 func (d *Daemon) load(control bool) (*loaded, error) {
-	return loadFile(d.o.Config, config.Options{Now: time.Now(), Control: control, Kept: d.o.kept})
+	return d.read(config.Options{Now: time.Now(), Control: control})
+}
+
+// read is loadFile for what may come into force later: it notes which lists from the net it has seen.
+func (d *Daemon) read(o config.Options) (*loaded, error) {
+	copies := d.feeds.copies.Load()
+	o.Kept, o.Cache = d.o.kept, d.feeds.dir
+	l, err := loadFile(d.o.Config, o)
+	if err == nil {
+		l.copies = copies
+	}
+	return l, err
 }
 
 // loadAgain reads the rule file from the disk, unless the policy in force is what it would give.
 func (d *Daemon) loadAgain(control bool) (*loaded, error) {
 	if f := d.force.Load(); f.current(time.Now()) && d.savedLastGood() {
-		return &loaded{config: f.config, read: f.read, same: true}, nil
+		return &loaded{config: f.config, read: f.read, same: true, copies: d.feeds.copies.Load()}, nil
 	}
 	return d.load(control)
 }
@@ -115,6 +128,9 @@ func (d *Daemon) sinks(s config.Sinks) error {
 // put brings a policy into force, or leaves everything as it is. change is held.
 func (d *Daemon) put(ctx context.Context, l *loaded) error {
 	now := time.Now()
+	if err := d.current(l); err != nil {
+		return err
+	}
 	p := l.config.Policy
 	before := d.force.Load()
 	var ruleset enforce.Ruleset
@@ -155,6 +171,7 @@ func (d *Daemon) put(ctx context.Context, l *loaded) error {
 	if before == nil || before.policy.Defaults().Inbound == policy.Allow {
 		d.protecting.Store(&now)
 	}
+	d.feeds.judge(d.force.Load(), now)
 	wake(d.rescheduled)
 	wake(d.dated)
 	return nil

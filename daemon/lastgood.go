@@ -37,7 +37,7 @@ func loadFirst(o Options, now instant) (*loaded, error) {
 }
 
 func loadFileOrLastGood(o Options) (*loaded, error) {
-	l, refused := loadFile(o.Config, config.Options{Now: time.Now(), Kept: o.kept})
+	l, refused := loadFile(o.Config, config.Options{Now: time.Now(), Kept: o.kept, Cache: cacheOf(o.StateDir)})
 	if refused == nil {
 		return l, nil
 	}
@@ -63,7 +63,7 @@ func loadLastGood(stateDir string) (*loaded, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read last good policy: %w", err)
 	}
-	l, err := loadFile(snapshot.Path(), config.Options{Source: snapshot, Now: time.Now()})
+	l, err := loadFile(snapshot.Path(), config.Options{Source: snapshot, Now: time.Now(), Cache: cacheOf(stateDir)})
 	if err != nil {
 		return nil, fmt.Errorf("last good policy: %w", err)
 	}

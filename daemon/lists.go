@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"pfw/config"
 	"pfw/daemon/api"
 )
 
@@ -20,7 +21,10 @@ func (d *Daemon) Lists(ctx context.Context) (api.Lists, error) {
 	for _, l := range f.lists {
 		list := api.List{
 			Name: l.Name, Source: l.Source, Entries: l.Entries, Ranges: l.Ranges, Skipped: l.Skipped, SkippedLines: l.SkippedLines,
-			Masked: l.Masked,
+			Masked: l.Masked, Kind: kindOf(&l),
+		}
+		if l.Feed != nil {
+			d.feeds.describe(&list, &l)
 		}
 		if date, ok := f.dates[l.Source]; ok {
 			list.Updated = &api.Time{Time: date}
@@ -32,6 +36,27 @@ func (d *Daemon) Lists(ctx context.Context) (api.Lists, error) {
 		out.Lists = append(out.Lists, list)
 	}
 	return out, nil
+}
+
+func kindOf(l *config.List) api.ListKind {
+	switch {
+	case l.Feed != nil:
+		return api.FromNet
+	case l.File:
+		return api.FromFile
+	case l.Source == "entries":
+		return api.FromEntries
+	}
+	return api.BuiltIn
+}
+
+// describe adds what is known of a list from the net.
+func (f *feeds) describe(out *api.List, l *config.List) {
+	s := f.state(l)
+	if !s.Good.IsZero() && !l.Feed.Missing {
+		out.Updated = &api.Time{Time: s.Good}
+	}
+	out.Next, out.Error = &api.Time{Time: s.due(l, time.Now())}, s.Error
 }
 
 // datesOf gives when the files of lists were changed last. Those of the last good policy are not on the disk as they were.

@@ -108,6 +108,7 @@ func (d *Daemon) accepted(s *config.Snapshot) {
 	d.faults.clear(badFile)
 	d.faults.clear(unconfirmed)
 	d.saveLastGood(s)
+	d.feeds.prune(d.force.Load().lists)
 }
 
 // refused tells of a rule file that was not taken.

@@ -53,6 +53,7 @@ type Daemon struct {
 	faults   *faults
 	ledgers  *ledgers
 	bans     *bans
+	feeds    *feeds
 	foreign  foreign
 	// reloads counts what became of those who wanted another policy.
 	reloads struct{ done, refused atomic.Uint64 }
@@ -153,6 +154,7 @@ func open(ctx context.Context, o Options, boot string, first *loaded) (*Daemon, 
 	d.ledgers = newLedgers(d)
 	d.readers = newReaders(d)
 	d.bans = newBans(d)
+	d.feeds = newFeeds(d)
 	d.foreign.d = d
 	d.group.Go(func() error { return log.Run(d.readers.logging) })
 	return d, nil
@@ -164,15 +166,20 @@ func (d *Daemon) start(ctx context.Context, first *loaded, began time.Time) erro
 	if err != nil {
 		return err
 	}
+	fetching, err := api.ListenFetches(filepath.Join(d.o.RuntimeDir, "lists.sock"))
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	d.resumeAlarm()
 	found, err := d.takeover(ctx, first.config.Sinks.File)
 	if err == nil {
 		err = d.putFirst(ctx, first, found)
 	}
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return errors.Join(err, listener.Close(), fetching.Close())
 	}
 	d.group.Go(func() error { return api.Serve(d.work, listener, d, d.log) })
+	d.group.Go(func() error { return api.ServeFetches(d.work, fetching, d, d.log) })
 	d.group.Go(d.keepAccounts)
 	d.group.Go(d.keepTable)
 	d.group.Go(d.keepBans)

@@ -28,6 +28,7 @@ func (d *Daemon) keepAccounts() error {
 		}
 		d.readers.sweep(time.Now())
 		d.watchSinks()
+		d.feeds.judge(d.force.Load(), time.Now())
 		// Faults come and go by themselves, too.
 		if text := d.statusText(); text != shown && d.work.Err() == nil {
 			shown = text

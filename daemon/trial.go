@@ -52,7 +52,7 @@ func (d *Daemon) Try(ctx context.Context, who api.Caller, ask api.Trial) (api.Ou
 		if d.alarm.Load() != nil {
 			return nil, api.NewProblem(http.StatusConflict, "everything is blocked, so nothing can be tried", wayOutOfPanic)
 		}
-		l, err := loadFile(d.o.Config, config.Options{Now: time.Now(), Text: &ask.Text, Control: true, Kept: d.o.kept})
+		l, err := d.read(config.Options{Now: time.Now(), Text: &ask.Text, Control: true})
 		if err != nil {
 			return nil, err
 		}

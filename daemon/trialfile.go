@@ -46,7 +46,7 @@ func resumeTrial(o Options, now instant) (l *loaded, over string) {
 	case t.Term.left(now) <= 0:
 		return nil, "a trial was not confirmed in time"
 	}
-	if l, err = loadFile(o.Config, config.Options{Now: now.wall, Text: &t.Text, Kept: o.kept}); err != nil {
+	if l, err = loadFile(o.Config, config.Options{Now: now.wall, Text: &t.Text, Kept: o.kept, Cache: cacheOf(o.StateDir)}); err != nil {
 		return nil, "a trial is over, as it is not valid any more: " + brief(err)
 	}
 	t.snapshot, l.snapshot, l.trial = l.snapshot, nil, &t

@@ -16,6 +16,8 @@ import (
 const (
 	defaultSocket = "/run/pfw/control.sock"
 	defaultConfig = "/etc/pfw/firewall.toml"
+	// listCache is where pfwd keeps what was fetched from the net, for those who may read it.
+	listCache = "/var/lib/pfw/lists"
 )
 
 // How long the daemon may take. One that is stopped is as good as none.
@@ -103,7 +105,7 @@ Environment:
 	root.AddCommand(a.try(), a.confirm(), a.revert(), a.panic())
 	root.AddCommand(a.log())
 	root.AddCommand(a.edits()...)
-	root.AddCommand(a.ban(), a.unban(), a.bans(), a.lists())
+	root.AddCommand(a.ban(), a.unban(), a.bans(), a.lists(), a.fetch())
 	for _, c := range root.Commands() {
 		c.DisableFlagsInUseLine = true
 	}
@@ -148,7 +150,7 @@ func (a *app) client() *api.Client { return api.NewClient(a.socket) }
 
 // load reads a rule file as the verbs without a daemon do.
 func load(path string) (*config.Config, error) {
-	return config.Load(path, config.Options{Source: config.Disk(), Now: time.Now()})
+	return config.Load(path, config.Options{Source: config.Disk(), Now: time.Now(), Cache: listCache})
 }
 
 // present prints a value: as JSON where that is asked for, else by text.

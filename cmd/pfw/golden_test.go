@@ -123,15 +123,23 @@ func TestBansAndLists(t *testing.T) {
 	golden(t, "bans-none", func(s *screen) { s.bans(api.Bans{}, at("19:30:00").Time) })
 	golden(t, "banned", func(s *screen) { s.banned(bans, at("19:30:00").Time) })
 	golden(t, "unbanned", func(s *screen) { s.unbanned(bans) })
-	updated := at("06:00:00")
+	updated, next, long := at("06:00:00"), at("12:10:00"), api.Time{Time: at("06:00:00").AddDate(0, 0, -3)}
 	lists := api.Lists{Lists: []api.List{
-		{Name: "lan", Source: "built in", Entries: 6, Ranges: 6},
+		{Name: "lan", Kind: api.BuiltIn, Source: "built in", Entries: 6, Ranges: 6},
 		{Name: "spamhaus", Source: "/etc/pfw/lists/spamhaus.netset", Entries: 1234567, Ranges: 1230000, Skipped: 12, SkippedLines: []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 77, 99}, Updated: &updated, Packets: 4711},
 		{Name: "one", Source: "/etc/pfw/lists/one", Entries: 100, Ranges: 90, Skipped: 1, SkippedLines: []int{3}, Masked: 2, Updated: &updated},
+		{Name: "feed", Kind: api.FromNet, Source: "https://example.org/feed.txt?…", Entries: 9, Ranges: 9, Updated: &updated, Next: &next},
+		{Name: "late", Kind: api.FromNet, Source: "https://example.org/late.txt", Entries: 9, Ranges: 9, Updated: &long, Next: &updated, Error: "the server answers 404 Not Found"},
+		{Name: "none", Kind: api.FromNet, Source: "https://example.org/none.txt", Next: &updated},
 	}}
-	golden(t, "lists", func(s *screen) { s.lists(lists) })
+	golden(t, "lists", func(s *screen) { s.lists(lists, at("09:14:00").Time) })
+	golden(t, "lists-none", func(s *screen) { s.lists(api.Lists{}, at("09:14:00").Time) })
 	golden(t, "lists-refreshed", func(s *screen) {
-		s.refreshed(api.Lists{Lists: []api.List{{Name: "lan", Entries: 6}, {Name: "spamhaus", Entries: 1}, {Name: "old", Entries: 3}}}, lists)
+		s.refreshed(refreshed{Refreshed: []api.Fetched{
+			{Name: "lan", Outcome: api.FetchUnchanged, Before: 6, Entries: 6}, {Name: "spamhaus", Outcome: api.FetchChanged, Before: 1, Entries: 1234567},
+			{Name: "one", Outcome: listNew, Entries: 100}, {Name: "old", Outcome: listGone, Before: 3}, {Name: "feed", Outcome: api.FetchChanged, Before: 9, Entries: 9},
+			{Name: "late", Outcome: api.FetchFailed, Before: 9, Entries: 9, Error: "the server answers 404 Not Found"},
+		}})
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"regexp"
@@ -20,9 +21,10 @@ import (
 // The verbs that ask a daemon, as a person runs them: the real programs on a pair of test hosts. Each script has its own.
 //
 //	pfwd start FIREWALL.TOML   makes the hosts local (192.0.2.10, 2001:db8::10) and remote (.7), and starts pfwd on local; $PFW_SOCKET,
-//	                           $CONFIG and $LOG name its files
+//	                           $CONFIG and $LOG name its files, $LOCAL its network
 //	pfwd edit FIREWALL.TOML    replaces the rule file; pfwd stop, kill, restart end the process and start it again
 //	listen HOST tcp ADDRESS    serves, so that there is something to reach
+//	web HOST ADDRESS DIR       serves the files of a directory over http
 //	connect HOST tcp ADDRESS open|refused|silent
 //	                           tries from a host, and wants that outcome; of udp a packet is sent, and nothing wanted
 //	ping HOST ADDRESS open|silent
@@ -36,7 +38,7 @@ func TestOnlineScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/online",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "pfwd": pfwd, "listen": listen, "connect": connect, "ping": ping, "on": on, "logs": logs, "shows": shows,
+			"exits": exits, "pfwd": pfwd, "listen": listen, "web": web, "connect": connect, "ping": ping, "on": on, "logs": logs, "shows": shows,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TZ", "UTC")
@@ -120,6 +122,7 @@ func (s *scene) setUp(ts *testscript.TestScript, config string) {
 	ts.Setenv("PFW_SOCKET", s.daemon.Socket)
 	ts.Setenv("CONFIG", s.daemon.Config)
 	ts.Setenv("LOG", s.daemon.Log)
+	ts.Setenv("LOCAL", s.hosts["local"].Path())
 }
 
 func listen(ts *testscript.TestScript, negative bool, args []string) {
@@ -136,6 +139,21 @@ func listen(ts *testscript.TestScript, negative bool, args []string) {
 			s.close(c)
 		}
 	}()
+}
+
+func web(ts *testscript.TestScript, negative bool, args []string) {
+	s := sceneOf(ts, negative, args, 3, "web HOST ADDRESS DIR")
+	l, err := s.host(ts, args[0]).Listen("tcp", args[1])
+	ts.Check(err)
+	ended := make(chan error, 1)
+	server := &http.Server{Handler: http.FileServer(http.Dir(ts.MkAbs(args[2])))}
+	go func() { ended <- server.Serve(l) }()
+	s.defers(func() {
+		if err := server.Close(); err != nil {
+			s.t.Error(err)
+		}
+		<-ended
+	})
 }
 
 // silence is how long nothing must come back of what is blocked; success takes a moment on these hosts, and is waited for longer.

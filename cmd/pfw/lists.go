@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,8 +17,9 @@ func (a *app) lists() *cobra.Command {
 		Use:   "lists",
 		Short: "The address lists: entries, skipped lines, age, packets",
 		Long: "The lists of the policy in force, which rules name as @NAME: how many entries each has, how many ranges these are once what\n" +
-			"overlaps or adjoins is put together, lines that were skipped as they are no addresses, when its file was changed last, and\n" +
-			"the packets decided by the rules that match what is in it. Lists come from [list.NAME] of the rule file: from its entries, or from a file.",
+			"overlaps or adjoins is put together, lines that were skipped as they are no addresses, the packets decided by the rules that\n" +
+			"match what is in it, and when it was changed last; of a list from the net, when it was last found to be as it is, when it is due\n" +
+			"again, and why the last try to fetch it failed. Lists come from [list.NAME] of the rule file: from its entries, a file, or a URL.",
 		Example: example("pfw lists"),
 		Args:    words(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -28,51 +29,11 @@ func (a *app) lists() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return present(a, v, a.out.lists)
+			return present(a, v, func(v api.Lists) { a.out.lists(v, time.Now()) })
 		},
 	}
 	cmd.AddCommand(a.refresh())
 	return cmd
-}
-
-func (a *app) refresh() *cobra.Command {
-	return &cobra.Command{
-		Use:   "refresh [NAME...]",
-		Short: "Read the lists anew, and put them in force",
-		Long: "Have pfwd read the files of lists anew, and put them in force in one step with the rule file; NAME only chooses what is told\n" +
-			"of them. A list that is not valid changes nothing. Exit status: 0 in force, 4 a file is not valid.",
-		Example: example("cp spamhaus.netset /etc/pfw/lists/ && pfw lists refresh spamhaus"),
-		Args:    words(0, math.MaxInt, ""), DisableFlagsInUseLine: true,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), reloadTime)
-			defer cancel()
-			before, err := a.client().Lists(ctx)
-			if err != nil {
-				return err
-			}
-			for i, name := range args {
-				args[i] = strings.TrimPrefix(name, "@")
-				if err := among(before, args[i]); err != nil {
-					return err
-				}
-			}
-			outcome, err := a.client().Reload(ctx)
-			if err != nil {
-				return err
-			}
-			after, err := a.client().Lists(ctx)
-			if err != nil {
-				return fmt.Errorf("policy in force, generation %d; its lists: %w", outcome.Generation, err)
-			}
-			for _, v := range []*api.Lists{&before, &after} {
-				v.Lists = slices.DeleteFunc(v.Lists, func(l api.List) bool { return len(args) > 0 && !slices.Contains(args, l.Name) })
-			}
-			return present(a, after, func(after api.Lists) {
-				a.warnings(outcome.Warnings)
-				a.out.refreshed(before, after)
-			})
-		},
-	}
 }
 
 // among refuses a name that no list has.
@@ -91,41 +52,70 @@ func among(v api.Lists, name string) error {
 	return &usageError{fmt.Sprintf("there is no list %q", name), hint}
 }
 
-func (s *screen) lists(v api.Lists) {
+func (s *screen) lists(v api.Lists, now time.Time) {
 	if len(v.Lists) == 0 {
 		s.printf("there are no lists\n")
 		return
 	}
-	rows := [][]cell{{
+	net := slices.ContainsFunc(v.Lists, func(l api.List) bool { return l.Kind == api.FromNet })
+	head := []cell{
 		{text: "LIST", style: faint}, {text: "ENTRIES", style: faint, right: true}, {text: "RANGES", style: faint, right: true},
-		{text: "SKIPPED", style: faint, right: true}, {text: "PACKETS", style: faint, right: true}, {text: "UPDATED", style: faint}, {text: "SOURCE", style: faint},
-	}}
+		{text: "SKIPPED", style: faint, right: true}, {text: "PACKETS", style: faint, right: true}, {text: "UPDATED", style: faint},
+	}
+	if net {
+		head = append(head, cell{text: "NEXT", style: faint})
+	}
+	rows := [][]cell{append(head, cell{text: "SOURCE", style: faint})}
 	for _, l := range v.Lists {
-		updated := ""
-		if l.Updated != nil {
-			updated = moment(*l.Updated)
-		}
 		skipped := cell{text: count(l.Skipped), right: true}
 		if l.Skipped > 0 {
 			skipped.style = yellow
 		}
-		rows = append(rows, []cell{
+		row := []cell{
 			{text: "@" + l.Name, style: bold}, {text: count(l.Entries), right: true}, {text: count(l.Ranges), right: true}, skipped,
-			{text: count(l.Packets), right: true}, {text: updated}, {text: l.Source},
-		})
+			{text: count(l.Packets), right: true}, updated(l, now),
+		}
+		if net {
+			row = append(row, next(l, now))
+		}
+		rows = append(rows, append(row, cell{text: l.Source}))
 	}
-	s.table(rows, 6)
+	s.table(rows, len(rows[0])-1)
 	gap := "\n"
+	tell := func(name, format string, args ...any) {
+		s.printf("%s%s "+format+"\n", append([]any{block(gap), styled{bold, "@" + name}}, args...)...)
+		gap = ""
+	}
 	for _, l := range v.Lists {
 		if l.Skipped > 0 {
-			s.printf("%s%s skips what is no address: %s\n", block(gap), styled{bold, "@" + l.Name}, lines(l.SkippedLines))
-			gap = ""
+			tell(l.Name, "skips what is no address: %s", lines(l.SkippedLines))
 		}
 		if l.Masked > 0 {
-			s.printf("%s%s is read without the host bits of %s\n", block(gap), styled{bold, "@" + l.Name}, prefixes(l.Masked))
-			gap = ""
+			tell(l.Name, "is read without the host bits of %s", prefixes(l.Masked))
+		}
+		if l.Error != "" {
+			tell(l.Name, "is %s: %s", styled{red, "not refreshed"}, l.Error)
 		}
 	}
+}
+
+// updated tells how old a list is.
+func updated(l api.List, now time.Time) cell {
+	switch {
+	case l.Updated != nil:
+		return cell{text: ago(now.Sub(l.Updated.Time))}
+	case l.Kind == api.FromNet:
+		return cell{text: "never", style: red}
+	}
+	return cell{}
+}
+
+// next tells when a list from the net is fetched again.
+func next(l api.List, now time.Time) cell {
+	if l.Next == nil {
+		return cell{}
+	}
+	return cell{text: due(l.Next.Sub(now))}
 }
 
 func prefixes(n int) string {
@@ -151,30 +141,4 @@ func lines(numbers []int) string {
 		text += " and " + count(rest) + " more"
 	}
 	return text
-}
-
-// refreshed tells how many entries each list had and has.
-func (s *screen) refreshed(before, after api.Lists) {
-	had := map[string]int{}
-	for _, l := range before.Lists {
-		had[l.Name] = l.Entries
-	}
-	for _, l := range after.Lists {
-		was, there := had[l.Name]
-		delete(had, l.Name)
-		name, now := styled{bold, "@" + l.Name}, entries(uint64(l.Entries))
-		switch {
-		case !there:
-			s.printf("%s: %s, and is new\n", name, now)
-		case was == l.Entries:
-			s.printf("%s: %s, as before\n", name, now)
-		default:
-			s.printf("%s: %s -> %s\n", name, count(was), now)
-		}
-	}
-	for _, l := range before.Lists {
-		if _, gone := had[l.Name]; gone {
-			s.printf("%s is gone\n", styled{bold, "@" + l.Name})
-		}
-	}
 }

@@ -60,7 +60,7 @@ func document(root *cobra.Command) {
 	root.DisableAutoGenTag = true
 	root.Long += "\n\nVerbs, each with a page of its own:\n\n"
 	for _, c := range root.Commands() {
-		if c.Name() != "help" {
+		if c.Name() != "help" && !c.Hidden {
 			root.Long += fmt.Sprintf("    %-12s %s\n", c.Name(), c.Short)
 		}
 	}
@@ -103,7 +103,7 @@ func also(t *testing.T, path string) string {
 func TestEveryVerbHasAnExample(t *testing.T) {
 	verbs := (&app{}).root().Commands()
 	for _, c := range verbs {
-		if c.Name() == "help" {
+		if c.Name() == "help" || c.Hidden {
 			continue
 		}
 		if c.Short == "" || strings.HasSuffix(c.Short, ".") || !strings.Contains(c.Example, "pfw "+c.Name()) {

@@ -56,7 +56,7 @@ func (s *screen) status(v api.Status, now time.Time) {
 	}
 	s.printf("policy    %s, %s, generation %d%s\n", v.File, things(v.Rules, "rule"), v.Generation, policySince)
 	s.printf("default   inbound %s, outbound %s, forward %s\n", v.Default.Inbound, v.Default.Outbound, v.Default.Forward)
-	s.printf("lists     %s\n", lists(v.Lists))
+	s.printf("lists     %s\n", listSizes(v.Lists))
 	s.printf("packets   %s allowed, %s blocked\n", count(v.Packets.Allowed), count(v.Packets.Blocked))
 	s.printf("log       %s logged, %s over the cap, %s\n", count(v.Events.Logged), count(v.Events.Suppressed),
 		styled{alarming(v.Events.Lost), count(v.Events.Lost) + " lost"})
@@ -108,8 +108,8 @@ func alarming(n uint64) style {
 	return plain
 }
 
-// lists names the first few: status fits a screen.
-func lists(all []api.ListSize) string {
+// listSizes names the first few: status fits a screen.
+func listSizes(all []api.ListSize) string {
 	const few = 6
 	if len(all) == 0 {
 		return "none"

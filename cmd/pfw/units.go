@@ -56,3 +56,33 @@ func lasting(d time.Duration) string {
 	}
 	return fmt.Sprintf("%s %d h", things(minutes/(24*60), "day"), minutes/60%24)
 }
+
+// rough spells a duration in its largest unit.
+func rough(d time.Duration) string {
+	minutes := int(d / time.Minute)
+	switch {
+	case minutes < 1:
+		return "less than a minute"
+	case minutes < 60:
+		return fmt.Sprintf("%d min", minutes)
+	case minutes < 48*60:
+		return fmt.Sprintf("%d h", minutes/60)
+	}
+	return things(minutes/(24*60), "day")
+}
+
+// ago spells how long something has been over.
+func ago(d time.Duration) string {
+	if d < time.Minute {
+		return "just now"
+	}
+	return rough(d) + " ago"
+}
+
+// due spells in what time something is to be.
+func due(d time.Duration) string {
+	if d <= 0 {
+		return "due"
+	}
+	return "in " + rough(d)
+}

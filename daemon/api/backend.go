@@ -30,6 +30,7 @@ type Backend interface {
 	Edits
 	Explainer
 	Lists(ctx context.Context) (Lists, error)
+	Fetching
 	// Metrics is text in the format of Prometheus.
 	Metrics(ctx context.Context) ([]byte, error)
 	Banner

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -22,6 +24,8 @@ type fake struct {
 	subs   chan struct{} // has one for each that follows
 	file   string        // of the log; "" for none
 	asked  string
+	// fetched is closed when whoever fetches is gone.
+	fetched chan struct{}
 	// bodyTime is how long a request may take to arrive; zero is plenty, as 8 MiB take their time on a busy machine.
 	bodyTime time.Duration
 }
@@ -70,7 +74,24 @@ func (f *fake) Connections(context.Context) (Connections, error) { return Connec
 func (f *fake) Metrics(context.Context) ([]byte, error)          { return []byte("pfw_bans 3\n"), f.err }
 
 func (f *fake) Lists(context.Context) (Lists, error) {
-	return Lists{[]List{{Name: "lan", Source: "built in", Entries: 6, Ranges: 6, Packets: 12}}}, f.err
+	return Lists{[]List{{Name: "lan", Kind: BuiltIn, Source: "built in", Entries: 6, Ranges: 6, Packets: 12}}}, f.err
+}
+
+func (f *fake) BeginFetches(_ context.Context, ask FetchRequest) (Fetches, func(), error) {
+	var v Fetches
+	for _, name := range ask.Lists {
+		v.Fetches = append(v.Fetches, Fetch{List: name, URL: "https://key@example.org/", MostBytes: 100, Ticket: name + ".1"})
+	}
+	return v, func() { close(f.fetched) }, f.err
+}
+
+func (f *fake) TakeCopy(_ context.Context, list string, c Copy, text io.Reader) (Fetched, error) {
+	all, err := io.ReadAll(text)
+	return Fetched{Name: list, Outcome: FetchChanged, Entries: len(all), Error: fmt.Sprint(c, err)}, f.err
+}
+
+func (f *fake) NoteFetch(_ context.Context, list string, n FetchNote) (Fetched, error) {
+	return Fetched{Name: list, Outcome: FetchFailed, Error: n.Error}, f.err
 }
 
 func (f *fake) Bans(context.Context) (Bans, error) {

@@ -16,8 +16,9 @@ import (
 
 // route finds the handler. ServeMux would do but for its 404 and 405, which are plain text.
 func (s *server) route(w http.ResponseWriter, r *http.Request) {
-	methods, ok := routes[pattern(r)]
-	if !ok {
+	pattern := pattern(r)
+	methods, ok := routes[pattern]
+	if !ok || !s.serves(pattern) {
 		newProblem(http.StatusNotFound, fmt.Sprintf("there is no %s", r.URL.Path)).write(w)
 		return
 	}
@@ -28,7 +29,7 @@ func (s *server) route(w http.ResponseWriter, r *http.Request) {
 		newProblem(http.StatusMethodNotAllowed, fmt.Sprintf("%s takes %s, not %s", r.URL.Path, allowed, r.Method)).write(w)
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	r.Body = http.MaxBytesReader(w, r.Body, bound(r, pattern))
 	if err := handle(s, w, r); err != nil {
 		ProblemOf(err).write(w)
 	}
@@ -69,6 +70,8 @@ var routes = map[string]map[string]handler{
 	"/v1/metrics":     {http.MethodGet: metrics},
 	"/v1/lists":       {http.MethodGet: lists},
 	"/v1/bans/*":      {http.MethodDelete: unban},
+	plans:             {http.MethodPost: fetches},
+	copies:            {http.MethodPut: putCopy, http.MethodPost: noteFetch},
 }
 
 func status(s *server, w http.ResponseWriter, r *http.Request) error {

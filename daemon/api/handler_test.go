@@ -54,7 +54,7 @@ func TestAnswers(t *testing.T) {
 		{"POST", "/v1/reload", ``, `{"generation":8,"state":"ok","warnings":[]}`},
 		{"POST", "/v1/reload", `{}`, `{"generation":8,"state":"ok","warnings":[]}`},
 		{"GET", "/v1/metrics", "", "pfw_bans 3"},
-		{"GET", "/v1/lists", "", `{"lists":[{"name":"lan","entries":6,"ranges":6,"skipped":0,"skipped_lines":[],"masked":0,"source":"built in","packets":12}]}`},
+		{"GET", "/v1/lists", "", `{"lists":[{"name":"lan","entries":6,"ranges":6,"skipped":0,"skipped_lines":[],"masked":0,"kind":"built in","source":"built in","packets":12}]}`},
 		{"GET", "/v1/bans", "", `{"bans":[{"address":"2001:db8::/64","until":"2026-11-21T20:22:14.000000Z","since":"2026-11-21T19:22:14.000000Z","reason":"by hand"}]}`},
 		{"POST", "/v1/bans", `{"address":"192.0.2.7","for":"90s","reason":"\u001b[2J"}`,
 			`{"bans":[{"address":"192.0.2.7","until":"2026-11-21T19:23:44.000000Z","since":"2026-11-21T19:22:14.000000Z","reason":"\u001b[2J"}]}`},

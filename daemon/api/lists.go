@@ -21,13 +21,29 @@ type List struct {
 	SkippedLines []int `json:"skipped_lines"`
 	// Masked counts the prefixes that were read without their host bits.
 	Masked int `json:"masked"`
-	// Source is the path of a file, "entries" or "built in".
-	Source string `json:"source"`
-	// Updated is when the file was changed last, as it was read; absent where there is none.
+	// Kind tells where it comes from; Source is the path of a file, a URL without what is secret in it, "entries" or "built in".
+	Kind   ListKind `json:"kind"`
+	Source string   `json:"source"`
+	// Updated is when the file was changed last, as it was read, or when a list from the net was last found to be as it is;
+	// absent where there is no such time.
 	Updated *Time `json:"updated,omitempty"`
+	// Next is when a list from the net is due again, and Error why the last try to fetch it failed.
+	Next  *Time  `json:"next,omitempty"`
+	Error string `json:"error,omitempty"`
 	// Packets counts what was decided by the rules that match what is in the list. They may match more than that.
 	Packets uint64 `json:"packets"`
 }
+
+// ListKind is where a list comes from.
+type ListKind string
+
+// Where lists come from.
+const (
+	FromFile    ListKind = "file"
+	FromNet     ListKind = "url"
+	FromEntries ListKind = "entries"
+	BuiltIn     ListKind = "built in"
+)
 
 func lists(s *server, w http.ResponseWriter, r *http.Request) error {
 	if _, err := query(r); err != nil {

@@ -88,18 +88,26 @@ func peerGroups(fd int) ([]uint32, error) {
 type gate struct {
 	users []uint32
 	group func() (gid uint32, ok bool)
+	// fetcher is a user more, nil for none.
+	fetcher func() (uid uint32, ok bool)
 }
 
 // newGate lets in root, the daemon's own user and group pfw. The group is looked up anew each time: a package may make
 // it while the daemon runs.
 func newGate() gate {
-	return gate{[]uint32{0, uint32(os.Geteuid())}, func() (uint32, bool) { return groupID(Group) }}
+	return gate{users: []uint32{0, uint32(os.Geteuid())}, group: func() (uint32, bool) { return groupID(Group) }}
 }
 
 func (g gate) admits(p peer) bool {
 	if slices.Contains(g.users, p.uid) {
 		return true
 	}
-	gid, ok := g.group()
-	return ok && slices.Contains(p.groups, gid)
+	if gid, ok := g.group(); ok && slices.Contains(p.groups, gid) {
+		return true
+	}
+	if g.fetcher == nil {
+		return false
+	}
+	uid, ok := g.fetcher()
+	return ok && p.uid == uid
 }

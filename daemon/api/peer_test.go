@@ -62,8 +62,10 @@ func TestPeerIsWhoConnected(t *testing.T) {
 }
 
 func TestGate(t *testing.T) {
-	g := gate{[]uint32{0, 998}, func() (uint32, bool) { return 997, true }}
-	none := gate{[]uint32{0, 998}, func() (uint32, bool) { return 0, false }}
+	g := gate{users: []uint32{0, 998}, group: func() (uint32, bool) { return 997, true }}
+	none := gate{users: []uint32{0, 998}, group: func() (uint32, bool) { return 0, false }}
+	fetching := g
+	fetching.fetcher = func() (uint32, bool) { return 996, true }
 	for _, c := range []struct {
 		name string
 		gate gate
@@ -76,6 +78,8 @@ func TestGate(t *testing.T) {
 		{"supplementary group", g, peer{1000, []uint32{27, 997, 1000}, 0}, true},
 		{"anybody", g, peer{1000, []uint32{27, 1000}, 0}, false},
 		{"group of root", g, peer{1000, []uint32{0}, 0}, false},
+		{"who fetches lists", fetching, peer{996, []uint32{996}, 0}, true},
+		{"who fetches lists, on the control socket", g, peer{996, []uint32{996}, 0}, false},
 		{"no such group", none, peer{1000, []uint32{0, 997}, 0}, false},
 		{"no such group, root", none, peer{0, nil, 0}, true},
 	} {
@@ -86,7 +90,7 @@ func TestGate(t *testing.T) {
 }
 
 func TestStrangersAreRefused(t *testing.T) {
-	nobody := gate{nil, func() (uint32, bool) { return 0, false }}
+	nobody := gate{group: func() (uint32, bool) { return 0, false }}
 	_, err := NewClient(start(t, &fake{}, nobody)).Status(t.Context())
 	if p := problem(t, err); p.Status != 403 || !strings.Contains(p.Detail, fmt.Sprintf("user id %d may not", os.Geteuid())) {
 		t.Errorf("got %+v", p)

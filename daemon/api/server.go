@@ -70,6 +70,8 @@ type server struct {
 	gate     gate
 	bodyTime time.Duration
 	streams  atomic.Int32
+	// only are the patterns that are answered, nil for all.
+	only []string
 }
 
 type peerKey struct{}

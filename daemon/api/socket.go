@@ -29,14 +29,15 @@ var ErrInUse = errors.New("another pfwd answers on this socket")
 // directory is made where it is missing. What a daemon left behind that is gone is replaced; a daemon that lives is
 // ErrInUse. Closing the listener removes the socket.
 func Listen(path string) (net.Listener, error) {
-	l, err := listen(path)
+	l, err := listen(path, share)
 	if err != nil {
 		return nil, fmt.Errorf("control socket %s: %w", path, err)
 	}
 	return l, nil
 }
 
-func listen(path string) (net.Listener, error) {
+// listen makes a socket, and lets those in whom let says.
+func listen(path string, let func(path string) error) (net.Listener, error) {
 	if len(path) > maxSocketPath {
 		return nil, fmt.Errorf("the path has %d bytes, a socket's holds %d", len(path), maxSocketPath)
 	}
@@ -50,7 +51,7 @@ func listen(path string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := share(path); err != nil {
+	if err := let(path); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
