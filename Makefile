@@ -18,6 +18,8 @@ export CGO_ENABLED := 0
 # Root building in a person's clone: git would refuse to answer, and the version comes from -ldflags anyway.
 export GOFLAGS := -buildvcs=false
 
+UNITS := pfwd.service pfw-lists.service pfw-lists.timer
+
 # What a binary is made of, so that `sudo make install` after `make` builds nothing and needs no Go.
 SOURCES := go.mod go.sum $(shell find cmd config daemon enforce -name '*.go' -not -name '*_test.go' 2>/dev/null)
 GOFILES  = $(shell find . -name '*.go' -not -path './.cache/*')
@@ -69,8 +71,9 @@ install: build
 	install -d $(BIN) $(LIB)/systemd/system $(LIB)/sysusers.d $(LIB)/tmpfiles.d \
 		$(SHARE)/man/man1 $(SHARE)/man/man5 $(SHARE)/man/man8 $(SHARE)/pfw $(DESTDIR)/etc/pfw $(dir $(COMPLETIONS))
 	install -m 0755 bin/pfwd bin/pfw $(BIN)
-	sed 's|/usr/bin/|$(PREFIX)/bin/|' packaging/pfwd.service >$(LIB)/systemd/system/pfwd.service
-	chmod 0644 $(LIB)/systemd/system/pfwd.service
+	for unit in $(UNITS); do \
+		sed 's|/usr/bin/|$(PREFIX)/bin/|' packaging/$$unit >$(LIB)/systemd/system/$$unit && chmod 0644 $(LIB)/systemd/system/$$unit || exit 1; \
+	done
 	install -m 0644 packaging/pfw.sysusers $(LIB)/sysusers.d/pfw.conf
 	install -m 0644 packaging/pfw.tmpfiles $(LIB)/tmpfiles.d/pfw.conf
 	install -m 0644 packaging/man/*.1 $(SHARE)/man/man1
@@ -89,9 +92,9 @@ endif
 # Rules, bans and logs stay: /etc/pfw, /var/lib/pfw, /var/log/pfw.
 uninstall:
 ifeq ($(DESTDIR),)
-	if [ -d /run/systemd/system ]; then systemctl disable --now pfwd.service || true; fi
+	if [ -d /run/systemd/system ]; then systemctl disable --now pfwd.service pfw-lists.timer || true; fi
 endif
-	rm -f $(BIN)/pfwd $(BIN)/pfw $(LIB)/systemd/system/pfwd.service $(LIB)/sysusers.d/pfw.conf $(LIB)/tmpfiles.d/pfw.conf \
+	rm -f $(BIN)/pfwd $(BIN)/pfw $(addprefix $(LIB)/systemd/system/,$(UNITS)) $(LIB)/sysusers.d/pfw.conf $(LIB)/tmpfiles.d/pfw.conf \
 		$(SHARE)/man/man1/pfw.1 $(SHARE)/man/man1/pfw-*.1 $(SHARE)/man/man5/firewall.toml.5 $(SHARE)/man/man8/pfwd.8 $(SHARE)/pfw/firewall.toml $(COMPLETIONS)
 	-rmdir $(SHARE)/pfw
 ifeq ($(DESTDIR),)

@@ -69,6 +69,20 @@ func listNames(ctx context.Context, a *app) (names []string) {
 	return names
 }
 
+// refreshable are lists that may be other ones by now.
+func refreshable(ctx context.Context, a *app) (names []string) {
+	v, err := a.client().Lists(ctx)
+	if err != nil {
+		return nil
+	}
+	for _, l := range v.Lists {
+		if l.Kind == api.FromNet || l.Kind == api.FromFile {
+			names = append(names, l.Name)
+		}
+	}
+	return names
+}
+
 func banned(ctx context.Context, a *app) (addresses []string) {
 	bans, err := a.client().Bans(ctx)
 	if err != nil {

@@ -46,6 +46,7 @@ func (a *app) refresh() *cobra.Command {
 			return a.refreshNamed(ctx, args, shrunk)
 		},
 	}
+	cmd.ValidArgsFunction = a.offering(refreshable, anyNumber)
 	cmd.Flags().BoolVar(&due, "due", false, "only lists from the net that are due, as the timer does")
 	cmd.Flags().BoolVar(&shrunk, "accept-shrink", false, "take a list that has less than half of the entries of before")
 	return cmd

@@ -57,6 +57,7 @@ func TestBooted(t *testing.T) {
 				{"blocked packet in the journal", (*booted).blockedPacket},
 				{"who sent what is blocked", (*booted).whoSent},
 				{"reload", (*booted).reload},
+				{"lists from the net", (*booted).listsFromNet},
 				{"reload of a bad file", (*booted).badReload},
 				{"flood in the journal", (*booted).floodInTheJournal},
 				{"trial and panic", (*booted).trialAndPanic},

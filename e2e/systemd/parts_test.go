@@ -1,6 +1,7 @@
 package systemd_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,16 +23,18 @@ func (b *booted) makePackage() {
 }
 
 func (b *booted) unitIsSound() {
-	if out := b.run("systemd-analyze", "verify", "--man=no", "pfwd.service"); out != "" {
+	if out := b.run("systemd-analyze", "verify", "--man=no", "pfwd.service", "pfw-lists.service", "pfw-lists.timer"); out != "" {
 		b.t.Errorf("systemd-analyze verify: %s", out)
 	}
 	b.run("systemd-analyze", "security", "--no-pager", "--threshold=30", "pfwd.service")
+	b.run("systemd-analyze", "security", "--no-pager", "--threshold=20", "pfw-lists.service")
 	for path, want := range map[string]string{
 		"/etc/pfw":               "root:pfw 2770",
 		"/etc/pfw/firewall.d":    "root:pfw 2770",
 		"/etc/pfw/lists":         "root:pfw 2770",
 		"/etc/pfw/firewall.toml": "root:pfw 660",
 		"/var/lib/pfw":           "pfw:pfw 750",
+		"/var/lib/pfw/lists":     "pfw:pfw 750",
 		"/var/log/pfw":           "pfw:pfw 750",
 	} {
 		if got := b.run("stat", "--format=%U:%G %a", path); got != want {
@@ -142,7 +145,8 @@ func (b *booted) badReload() {
 	if err := b.reach("8080"); err != nil {
 		b.t.Errorf("what was allowed before the bad file: %v", err)
 	}
-	b.said("firewall.toml:108:13:", "--priority=err", "--boot")
+	line := strings.Count(b.shipped(), "\n") + 1 + strings.Count(extraRule[:strings.Index(extraRule, "allow")], "\n")
+	b.said(fmt.Sprintf("firewall.toml:%d:13:", line), "--priority=err", "--boot")
 	said := b.said(`did you mean "allow"?`, "--after-cursor="+since)
 	if n := strings.Count(said, "^"); n != 1 {
 		b.t.Errorf("the journal has the error %d times:\n%s", n, said)
