@@ -22,7 +22,12 @@ type Options struct {
 
 // Compile makes the ruleset of a policy. The same policy at the same time gives the same ruleset.
 func Compile(p *policy.Policy, o Options) Ruleset {
-	c := compiler{policy: p, options: o, sets: map[string]set{}, windows: map[*policy.Schedule]timeMatch{}, counted: map[string]bool{}, made: map[string]bool{}, logged: map[string]bool{}, numbered: strings.NewReplacer()}
+	c := compiler{policy: p, options: o, sets: map[string]set{}, windows: map[*policy.Schedule]timeMatch{}, counted: map[string]bool{}, made: map[string]bool{}, logged: map[string]bool{}, numbers: map[string]string{}, numbered: strings.NewReplacer()}
+	for _, r := range p.Rules() {
+		if r.Bounded() && !r.Disabled {
+			c.bounded++
+		}
+	}
 	for _, s := range dynamicSets(p.Bans()) {
 		c.keep(s)
 	}
@@ -64,6 +69,9 @@ type compiler struct {
 	// spent counts rules and elements as they are made of lines, and budget is what they may come to.
 	spent, budget int
 	logged        map[string]bool
+	// bounded counts the rules with bounds, and numbers holds what is counted under each number that is given.
+	bounded int
+	numbers map[string]string
 	// lists are the digests of the long lists, each with its number, and numbered puts the one for the other.
 	lists    []string
 	numbered *strings.Replacer

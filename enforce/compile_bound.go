@@ -1,15 +1,19 @@
 package enforce
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"pfw/config/policy"
 )
 
 // What a rule's bounds are counted in are sets that are named by the rule and the bound, so that they keep what they counted
-// over any reload that leaves the bound as it is, and begin anew where it is another. A packet that is not within what it is
+// over any reload that leaves the bound as it is, and begin anew where it is another. Where thousands of rules are bounded they
+// share sets, as the kernel goes through all of a table's sets to find one by its name. A packet that is not within what it is
 // to be within is blocked: also where it cannot be counted, as there is no room for its remote.
 
 // bound appends to a decider's chain what holds packets to the rule's bounds. Where that takes further chains, each for what
@@ -49,24 +53,45 @@ func (c *compiler) bound(x decider, ch chain) chain {
 // rule and whatever else, changed, is to begin anew.
 func (c *compiler) meters(x decider, what string, per policy.Per, s set, m meter, parameters ...string) [][]statement {
 	var out [][]statement
-	add := func(name string, k *kind, before ...statement) {
-		s.name = name + "/" + x.name
-		for _, p := range parameters {
-			s.name += "/" + p
+	s.dynamic, s.byRules, s.ofRule, s.spans = true, true, true, noSpans
+	add := func(name string, alone, shared *kind, before ...statement) {
+		counter := strings.Join(append([]string{name, x.name}, parameters...), "/")
+		s.name, s.kind = counter, alone
+		if set, number, ok := c.shared(name, counter); ok {
+			s.name, s.kind, m.number = set, shared, number
 		}
-		s.kind, s.dynamic, s.byRules, s.ofRule, s.spans = k, true, true, true, noSpans
 		m.set = c.keep(s)
 		out = append(out, append(before, m))
 	}
 	if per == policy.PerRule {
-		add(what, &markKind)
+		add(what, &markKind, &markKind)
 		return out
 	}
 	for _, f := range x.families {
 		m.family, m.end = f, remoteEnd(x.tag.Direction)
-		add(ofFamily(what, f), bannedKind(f), familyIs{f})
+		add(ofFamily(what, f), bannedKind(f), numberedKind(f), familyIs{f})
 	}
 	return out
+}
+
+// mostAlone bounds the rules whose bounds count in sets of their own.
+const mostAlone = 256
+
+// shared gives one of the sets that rules share, where they are many, and the number by which what is counted for one of them
+// is found in it. Both come of its name alone, so that they stay whatever becomes of other rules.
+func (c *compiler) shared(what, counter string) (set string, number uint32, ok bool) {
+	if c.bounded <= mostAlone {
+		return "", 0, false
+	}
+	sum := sha256.Sum256([]byte(counter))
+	const groups = 64 // so that one that is full bears on few rules
+	set, number = fmt.Sprintf("%s/%02x", what, sum[4]%groups), binary.BigEndian.Uint32(sum[:])
+	id := fmt.Sprintf("%s %08x", set, number)
+	if of, taken := c.numbers[id]; number == 0 || taken && of != counter {
+		return "", 0, false
+	}
+	c.numbers[id] = counter
+	return set, number, true
 }
 
 // name spells the rate as the name of a set can.

@@ -61,13 +61,20 @@ var (
 	banned4Kind = kind{typeText: "type ipv4_addr", datatype: nftables.TypeIPAddr, bytes: 4}
 	banned6Kind = kind{typeText: "type ipv6_addr", datatype: nftables.TypeIP6Addr, bytes: 16}
 	// One element for all packets, whatever their mark.
-	markKind   = kind{typeText: "type mark", datatype: nftables.TypeMark, bytes: 4, native: true}
-	tuple4Kind = tupleKind(nftables.TypeIPAddr)
-	tuple6Kind = tupleKind(nftables.TypeIP6Addr)
+	markKind = kind{typeText: "type mark", datatype: nftables.TypeMark, bytes: 4, native: true}
+	// A remote behind the number of a rule.
+	numbered4Kind = concatKind(nftables.TypeMark, nftables.TypeIPAddr)
+	numbered6Kind = concatKind(nftables.TypeMark, nftables.TypeIP6Addr)
+	tuple4Kind    = tupleKind(nftables.TypeIPAddr)
+	tuple6Kind    = tupleKind(nftables.TypeIP6Addr)
 )
 
 func tupleKind(address nftables.SetDatatype) kind {
-	d := nftables.MustConcatSetType(nftables.TypeInetProto, address, nftables.TypeInetService, address, nftables.TypeInetService)
+	return concatKind(nftables.TypeInetProto, address, nftables.TypeInetService, address, nftables.TypeInetService)
+}
+
+func concatKind(parts ...nftables.SetDatatype) kind {
+	d := nftables.MustConcatSetType(parts...)
 	return kind{typeText: "type " + d.Name, datatype: d, bytes: int(d.Bytes)}
 }
 
@@ -76,6 +83,13 @@ func bannedKind(f policy.Family) *kind {
 		return &banned4Kind
 	}
 	return &banned6Kind
+}
+
+func numberedKind(f policy.Family) *kind {
+	if f == policy.IPv4 {
+		return &numbered4Kind
+	}
+	return &numbered6Kind
 }
 
 func nativeBytes(v uint32) []byte { return binaryutil.NativeEndian.PutUint32(v) }

@@ -164,7 +164,7 @@ rules:
 			case overRate:
 				continue rules
 			case meter:
-				if !s.meets(x, f) {
+				if !s.meets(x, c.name, f) {
 					continue rules
 				}
 			case banEnd:
@@ -224,14 +224,13 @@ func valueOfFlow(q question, f *policy.Flow) (v []byte, ok bool) {
 	panic(fmt.Sprintf("dimension %d", q.dimension))
 }
 
-// meets tells whether a meter lets the packet go on in its rule.
-func (s *simulator) meets(x meter, f *policy.Flow) bool {
-	words := strings.Split(x.set, "/")
+// meets tells whether a meter in a decider's chain lets the packet go on in its rule.
+func (s *simulator) meets(x meter, decider string, f *policy.Flow) bool {
 	if s.sets[x.set] == nil || x.family != 0 && x.family != f.Family {
 		s.t.Fatalf("a packet of %s meets %s of %s", f.Family, x.set, x.family)
 	}
-	over := f.Over[policy.Name(words[1])]
-	switch strings.TrimRight(words[0], "46") {
+	over := f.Over[policy.Name(strings.Split(decider, "/")[1])]
+	switch what, _, _ := strings.Cut(x.set, "/"); strings.TrimRight(what, "46") {
 	case "ban":
 		s.noRoom = over == policy.ByFullBan
 		return over == policy.ByBan || over == policy.ByFullBan

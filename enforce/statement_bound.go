@@ -17,6 +17,8 @@ type meter struct {
 	set    string
 	family policy.Family // 0: one element for all
 	end    end           // of the remote
+	// number tells the rule's elements from those of others in the same set; 0 where the set is the rule's alone.
+	number uint32
 	// timeout is for how long an element is kept since it was last counted at; 0: as long as it counts anything.
 	timeout time.Duration
 	bound   statement // overRate, withinRate or withinConnections
@@ -31,22 +33,37 @@ func (s meter) text() string {
 }
 
 func (s meter) key() string {
-	if s.family == 0 {
-		return "meta mark & 0x00000000"
+	// Any value will do to begin with, and nft takes no constant for a key.
+	rule := "meta mark & 0x00000000"
+	if s.number != 0 {
+		rule += fmt.Sprintf(" | 0x%08x", s.number)
 	}
-	return remoteWord(s.family, s.end)
+	switch {
+	case s.family == 0:
+		return rule
+	case s.number == 0:
+		return remoteWord(s.family, s.end)
+	}
+	return rule + " . " + remoteWord(s.family, s.end)
 }
 
 func (s meter) exprs() []expr.Any {
-	key, op := remoteLoad(s.family, s.end), uint32(unix.NFT_DYNSET_OP_ADD)
-	if s.family == 0 {
-		// Any value will do, and nft takes no constant for a key.
-		key = []expr.Any{&expr.Meta{Key: expr.MetaKeyMARK, Register: register}, masked(make([]byte, 4))}
+	var key []expr.Any
+	next := uint32(unix.NFT_REG32_00)
+	if s.family == 0 || s.number != 0 {
+		rule := masked(next, make([]byte, 4))
+		rule.Xor = nativeBytes(s.number)
+		key = []expr.Any{&expr.Meta{Key: expr.MetaKeyMARK, Register: next}, rule}
+		next++
 	}
+	if s.family != 0 {
+		key = append(key, remoteLoad(s.family, s.end, next)...)
+	}
+	op := uint32(unix.NFT_DYNSET_OP_ADD)
 	if s.timeout > 0 {
 		op = unix.NFT_DYNSET_OP_UPDATE
 	}
-	return append(key, &expr.Dynset{SrcRegKey: register, SetName: s.set, Operation: op, Timeout: s.timeout, Exprs: s.bound.exprs()})
+	return append(key, &expr.Dynset{SrcRegKey: unix.NFT_REG32_00, SetName: s.set, Operation: op, Timeout: s.timeout, Exprs: s.bound.exprs()})
 }
 
 // remoteWord spells what stands for a remote: its address, or of IPv6 its /64.
@@ -57,20 +74,19 @@ func remoteWord(f policy.Family, e end) string {
 	return addressWord(f, e)
 }
 
-func remoteLoad(f policy.Family, e end) []expr.Any {
-	if f == 0 {
-		return nil
-	}
-	out := []expr.Any{addressLoad(f, e)}
+func remoteLoad(f policy.Family, e end, into uint32) []expr.Any {
+	load := addressLoad(f, e)
+	load.DestRegister = into
+	out := []expr.Any{load}
 	if f == policy.IPv6 {
-		out = append(out, masked(append([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, make([]byte, 8)...)))
+		out = append(out, masked(into, append([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, make([]byte, 8)...)))
 	}
 	return out
 }
 
 // masked keeps some bits of what was loaded.
-func masked(mask []byte) expr.Any {
-	return &expr.Bitwise{SourceRegister: register, DestRegister: register, Len: uint32(len(mask)), Mask: mask, Xor: make([]byte, len(mask))}
+func masked(at uint32, mask []byte) *expr.Bitwise {
+	return &expr.Bitwise{SourceRegister: at, DestRegister: at, Len: uint32(len(mask)), Mask: mask, Xor: make([]byte, len(mask))}
 }
 
 // withinRate asks whether no more packets than the rate come this way.
@@ -104,7 +120,7 @@ func (s banEnd) text() string {
 }
 
 func (s banEnd) exprs() []expr.Any {
-	return append(remoteLoad(s.family, s.end),
+	return append(remoteLoad(s.family, s.end, register),
 		&expr.Dynset{SrcRegKey: register, SetName: ofFamily(bannedSet, s.family), Operation: unix.NFT_DYNSET_OP_ADD, Timeout: s.time})
 }
 

@@ -20,7 +20,7 @@ func (s bannedEnd) text() string {
 }
 
 func (s bannedEnd) exprs() []expr.Any {
-	return append(remoteLoad(s.family, s.end), inSet(ofFamily(bannedSet, s.family), false))
+	return append(remoteLoad(s.family, s.end, register), inSet(ofFamily(bannedSet, s.family), false))
 }
 
 // tupleIn asks whether the packet's protocol, addresses and ports are one entry of a set. The family must have been asked
