@@ -151,6 +151,7 @@ func (b *bans) begun(remote netip.Prefix, x ban) {
 
 func (b *bans) tell(remote netip.Prefix, x ban) {
 	b.met.Store(false)
+	wake(b.d.surroundings)
 	b.d.audit.Append(audit.Entry{EventType: audit.Ban, SrcIP: remote,
 		PFW: audit.PFW{Rule: x.Rule, Reason: x.Reason, Until: x.Until}})
 }

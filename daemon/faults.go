@@ -22,6 +22,8 @@ const (
 	unrestored
 	// unscheduled: the table is not as schedules want it by now.
 	unscheduled
+	// misplaced: packets are dropped before conntrack that perhaps should not be.
+	misplaced
 	// lockout: somebody who is logged in could not log in again.
 	lockout
 	// foreignTable: something beside pfw decides about packets too. It may be meant so, as by who runs containers, and is

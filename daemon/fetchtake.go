@@ -183,7 +183,8 @@ func (d *Daemon) relisted(c *config.Config, fresh map[string]string, now time.Ti
 func (d *Daemon) relist(ctx context.Context, made *config.Config, now time.Time) error {
 	f := *d.force.Load()
 	f.policy, f.lists, f.warnings, f.config = made.Policy, made.Lists, made.Warnings, made
-	f.ruleset, f.compiled = d.compile(f.policy, now), now
+	f.options = d.options(f.policy, now)
+	f.ruleset = d.compile(f.policy, f.options)
 	if err := d.apply(ctx, f.policy, f.ruleset, now); err != nil {
 		return err
 	}

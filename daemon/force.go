@@ -49,8 +49,8 @@ type force struct {
 	// config is all that was read, but for the snapshot, and read is when that began.
 	config *config.Config
 	read   time.Time
-	// compiled is the time from which on the ruleset has schedules written out.
-	compiled time.Time
+	// options is what the ruleset was compiled for.
+	options enforce.Options
 }
 
 func (f *force) rules() (n int) {
@@ -133,12 +133,12 @@ func (d *Daemon) put(ctx context.Context, l *loaded) error {
 	}
 	p := l.config.Policy
 	before := d.force.Load()
+	options := d.options(p, now)
 	var ruleset enforce.Ruleset
-	compiled := now
-	if l.same {
-		ruleset, compiled = before.ruleset, before.compiled
+	if l.same && before.options.Places(options) {
+		ruleset, options = before.ruleset, before.options
 	} else {
-		ruleset = d.compile(p, now)
+		ruleset = d.compile(p, options)
 	}
 	// The readers come first, so that no packet which the new policy logs is missed.
 	opened, err := d.readers.open(p)
@@ -160,13 +160,14 @@ func (d *Daemon) put(ctx context.Context, l *loaded) error {
 	}
 	d.faults.clear(unrestored)
 	d.faults.clear(unscheduled)
+	d.faults.clear(misplaced)
 	d.readers.retire(p)
 	d.o.kept.Take(l.config)
 	d.trial.Store(l.trial)
 	generation := d.nextGeneration()
 	d.force.Store(&force{
 		policy: p, lists: l.config.Lists, dates: datesOf(l), sinks: l.config.Sinks, warnings: l.config.Warnings, ruleset: ruleset,
-		generation: generation, since: now, config: l.config, read: l.read, compiled: compiled,
+		generation: generation, since: now, config: l.config, read: l.read, options: options,
 	})
 	if before == nil || before.policy.Defaults().Inbound == policy.Allow {
 		d.protecting.Store(&now)

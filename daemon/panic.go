@@ -14,7 +14,6 @@ import (
 	"pfw/config/policy"
 	"pfw/daemon/api"
 	"pfw/daemon/audit"
-	"pfw/enforce"
 )
 
 // panicFile is the file in the state directory that says that everything is blocked.
@@ -37,11 +36,6 @@ func (d *Daemon) enforced(p *policy.Policy) *policy.Policy {
 		return p.InPanic()
 	}
 	return p
-}
-
-// compile makes the ruleset of a policy for the present time, in a panic or not.
-func (d *Daemon) compile(p *policy.Policy, now time.Time) enforce.Ruleset {
-	return enforce.Compile(d.enforced(p), enforce.Options{Now: now, Networks: d.bans.networks(p, now)})
 }
 
 // Panic blocks everything but loopback, or ends that.

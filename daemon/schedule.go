@@ -38,7 +38,7 @@ func (d *Daemon) keepSchedules() error {
 		set := clockSet(looked, now)
 		f := d.force.Load()
 		edge := len(f.policy.Edges(looked.Round(0), now.Round(0))) > 0
-		stale := now.Sub(f.compiled) >= horizon
+		stale := now.Sub(f.options.Now) >= horizon
 		if (set || edge || stale) && !d.reschedule(d.work, now, set && !failed) {
 			failed = true // and seen as it was the next time
 			continue

@@ -87,6 +87,10 @@ type Daemon struct {
 	// ends it in time.
 	trial atomic.Pointer[trial]
 	dated chan struct{}
+	// surroundings wakes the task that has packets dropped before conntrack; deaf says that it does not learn any more whether
+	// this machine passes packets on.
+	surroundings chan struct{}
+	deaf         atomic.Bool
 	// alarm is there while everything is blocked.
 	alarm atomic.Pointer[alarm]
 
@@ -145,7 +149,7 @@ func open(ctx context.Context, o Options, boot string, first *loaded) (*Daemon, 
 	d := &Daemon{
 		o: o, log: o.Log, boot: boot, table: table, audit: log,
 		accounts: newAccounts(), faults: newFaults(), rescheduled: make(chan struct{}, 1), dated: make(chan struct{}, 1),
-		heavy: make(chan struct{}, 1),
+		heavy: make(chan struct{}, 1), surroundings: make(chan struct{}, 1),
 	}
 	d.ending, d.end = context.WithCancel(context.WithoutCancel(ctx))
 	work, cancel := context.WithCancel(ctx)
@@ -186,6 +190,7 @@ func (d *Daemon) start(ctx context.Context, first *loaded, began time.Time) erro
 	d.group.Go(d.keepForeign)
 	d.group.Go(d.keepSchedules)
 	d.group.Go(d.keepDates)
+	d.group.Go(d.keepEarly)
 	d.group.Go(d.feedWatchdog)
 	d.tellResumed(first)
 	// Whoever asks once it is ready learns of it.

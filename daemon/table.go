@@ -82,7 +82,8 @@ func (d *Daemon) restore(ctx context.Context) error {
 // again compiles the policy in force for the present time and applies it. change is held.
 func (d *Daemon) again(ctx context.Context, now time.Time) error {
 	f := *d.force.Load()
-	f.ruleset, f.compiled = d.compile(f.policy, now), now
+	f.options = d.options(f.policy, now)
+	f.ruleset = d.compile(f.policy, f.options)
 	if err := d.apply(ctx, f.policy, f.ruleset, now); err != nil {
 		return err
 	}

@@ -45,6 +45,13 @@ func (t *Table) Apply(ctx context.Context, r Ruleset) (Applied, error) {
 		t.log.Warn("lists not changed in place; all is loaded anew", "error", err)
 	}
 	if !done {
+		if r.careful != nil && !t.asksEarly() {
+			// A packet may have passed the one hook before the swap and come to the other after it.
+			careful := r.carefully()
+			if err := t.replace(ctx, &careful); err != nil {
+				return Applied{}, err
+			}
+		}
 		if err := t.replace(ctx, &r); err != nil {
 			return Applied{}, err
 		}
@@ -71,6 +78,12 @@ func (t *Table) Apply(ctx context.Context, r Ruleset) (Applied, error) {
 // stands tells whether the ruleset is in force, as it was left: then there is nothing to compare.
 func (t *Table) stands(r *Ruleset) bool {
 	return r.made != nil && t.applied == r.made && t.last == t.left && !t.moved && !t.unfinished && len(r.anew(t.last)) == 0
+}
+
+// asksEarly tells whether the chain before conntrack is in force as it was made.
+func (t *Table) asksEarly() bool {
+	c, there := t.last.Chains[earlyChain]
+	return there && c.Base != "" && t.kept[earlyChain] != ""
 }
 
 // replace loads what is new and swaps the rules, where anything is new.
@@ -116,31 +129,23 @@ func (t *Table) refresh(ctx context.Context) error {
 	if t.last != nil {
 		return nil
 	}
-	_, err := t.look(ctx, nil, nil)
+	_, err := t.look(ctx, nil)
 	return err
 }
 
 // look reads the table. Chains, and the elements of sets, that are known to be as they were made are not read again, but for
-// chains that were changed: with many of them that takes longer than all the rest. Of sets that were just loaded, the elements
-// are counted.
-func (t *Table) look(ctx context.Context, changed map[string]bool, loaded map[string]elementsHeld) (*snapshot, error) {
+// chains that were changed: with many of them that takes longer than all the rest.
+func (t *Table) look(ctx context.Context, changed map[string]bool) (*snapshot, error) {
 	// Where others may change the table too, a change that is not ours may be one of it.
 	trusting := t.owned || !t.moved
 	kept := func(chain string) bool { return trusting && t.kept[chain] != "" && !changed[chain] }
 	trusted := func(set string) bool { return trusting && t.trusted(set) }
-	if !trusting {
-		loaded = nil
-	}
-	got, err := t.socket.read(ctx, unread{
-		chain: kept,
-		counts: func(set string) int {
-			if trusted(set) {
-				return 0
-			}
-			return t.counts[set]
-		},
-		loaded: loaded, rules: max(t.rules, t.last.rules()),
-	})
+	got, err := t.socket.read(ctx, unread{kept, func(set string) int {
+		if trusted(set) {
+			return 0
+		}
+		return t.counts[set]
+	}})
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +200,7 @@ func (t *Table) freshName(contents string) string {
 // takeBack deletes what was loaded for nothing.
 func (t *Table) takeBack(before *snapshot) error {
 	// Also where the caller's time is up.
-	got, err := t.look(context.Background(), nil, nil)
+	got, err := t.look(context.Background(), nil)
 	if err != nil {
 		return err
 	}
@@ -227,6 +232,6 @@ func (t *Table) takeBack(before *snapshot) error {
 	if err := t.change(context.Background(), &b); err != nil {
 		return fmt.Errorf("take back what was loaded: %w", err)
 	}
-	_, err = t.look(context.Background(), nil, nil)
+	_, err = t.look(context.Background(), nil)
 	return err
 }

@@ -1,7 +1,6 @@
 package enforce
 
 import (
-	"encoding/binary"
 	"fmt"
 
 	"github.com/mdlayher/netlink"
@@ -12,12 +11,11 @@ import (
 
 // batch is a list of changes that the kernel makes all at once or not at all. The messages are written here and not by the
 // nftables package, because its writer has every new rule sent back, which overruns the socket at some thousand rules,
-// holds a set's elements several times in memory, and gives a set of times no type that nft can print. They are written as they
-// are sent, one after the other: thousands of them in pieces keep the garbage collector busy.
+// holds a set's elements several times in memory, and gives a set of times no type that nft can print.
 type batch struct {
-	buffer []byte
-	// messages says of each what it is about.
-	messages []subject
+	messages []netlink.Message
+	what     []subject
+	bytes    int
 }
 
 // subject is what a message is about, so that an error can name it.
@@ -33,33 +31,15 @@ func (s subject) String() string {
 	return fmt.Sprintf("%s %s %s", s.verb, s.noun, s.name)
 }
 
-// add writes a message with attributes, the values of which are given in one piece or in several.
-func (b *batch) add(kind int, flags netlink.HeaderFlags, s subject, attributes ...[]byte) {
-	if len(b.buffer) == 0 {
-		b.header(unix.NFNL_MSG_BATCH_BEGIN, 0, unix.AF_UNSPEC, unix.NFNL_SUBSYS_NFTABLES)
-	}
-	at := len(b.buffer)
-	b.messages = append(b.messages, s)
-	b.header(unix.NFNL_SUBSYS_NFTABLES<<8|kind, flags, unix.NFPROTO_INET, 0)
-	for _, a := range attributes {
-		b.buffer = append(b.buffer, a...)
-	}
-	binary.NativeEndian.PutUint32(b.buffer[at:], uint32(len(b.buffer)-at))
-}
-
-// header begins a message, which is numbered by its place.
-func (b *batch) header(kind int, flags netlink.HeaderFlags, family, resource byte) {
-	b.buffer = appendMessage(b.buffer, kind, flags, firstSequence+uint32(len(b.messages)), family, resource)
-}
-
-// appendMessage begins a message: struct nlmsghdr and struct nfgenmsg.
-func appendMessage(b []byte, kind int, flags netlink.HeaderFlags, sequence uint32, family, resource byte) []byte {
-	b = binary.NativeEndian.AppendUint32(b, unix.NLMSG_HDRLEN+4)
-	b = binary.NativeEndian.AppendUint16(b, uint16(kind))
-	b = binary.NativeEndian.AppendUint16(b, uint16(netlink.Request|flags))
-	b = binary.NativeEndian.AppendUint32(b, sequence)
-	b = binary.NativeEndian.AppendUint32(b, 0)
-	return append(b, family, unix.NFNETLINK_V0, 0, resource)
+func (b *batch) add(kind int, flags netlink.HeaderFlags, s subject, attributes []byte) {
+	// struct nfgenmsg: family, version, resource id.
+	data := append([]byte{unix.NFPROTO_INET, unix.NFNETLINK_V0, 0, 0}, attributes...)
+	b.messages = append(b.messages, netlink.Message{
+		Header: netlink.Header{Type: netlink.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8 | kind), Flags: netlink.Request | flags},
+		Data:   data,
+	})
+	b.what = append(b.what, s)
+	b.bytes += unix.NLMSG_HDRLEN + len(data)
 }
 
 // inTable begins a message's attributes. NFTA_CHAIN_TABLE, NFTA_RULE_TABLE, NFTA_SET_TABLE, NFTA_OBJ_TABLE and
@@ -106,19 +86,33 @@ func (b *batch) addCounter(name string) {
 	b.add(unix.NFT_MSG_NEWOBJ, netlink.Create, subject{verb: "add", noun: "counter", name: name}, a)
 }
 
-// The hooks' numbers, and the one priority that pfw uses (include/uapi/linux/netfilter.h, netfilter_ipv4.h).
-const priorityFilter = 0
+// hook is where a chain sees packets.
+type hook struct {
+	name     string
+	number   uint32
+	level    string // what nft calls the priority
+	priority int32
+}
 
-func hookOf(d policy.Direction) uint32 {
-	switch d {
-	case policy.In:
-		return unix.NF_INET_LOCAL_IN
-	case policy.Out:
-		return unix.NF_INET_LOCAL_OUT
-	case policy.Forward:
-		return unix.NF_INET_FORWARD
+// The priorities that pfw uses (NF_IP_PRI_RAW and NF_IP_PRI_FILTER in include/uapi/linux/netfilter_ipv4.h). Conntrack is at
+// -200, fragments are put together at -400.
+const priorityRaw, priorityFilter = -300, 0
+
+// hook gives that of a chain at a hook (include/uapi/linux/netfilter.h has the numbers).
+func (c *chain) hook() hook {
+	if c.early {
+		return hook{"prerouting", unix.NF_INET_PRE_ROUTING, "raw", priorityRaw}
 	}
-	panic(fmt.Sprintf("enforce: direction %d", uint8(d)))
+	h := hook{name: baseName(c.at), level: "filter", priority: priorityFilter}
+	switch c.at {
+	case policy.In:
+		h.number = unix.NF_INET_LOCAL_IN
+	case policy.Out:
+		h.number = unix.NF_INET_LOCAL_OUT
+	case policy.Forward:
+		h.number = unix.NF_INET_FORWARD
+	}
+	return h
 }
 
 // policyOf is NF_DROP or NF_ACCEPT.
@@ -135,7 +129,7 @@ func (b *batch) addChain(c *chain, policy verdict) {
 	a := appendText(inTable(), unix.NFTA_CHAIN_NAME, c.name)
 	if c.at != 0 {
 		a = appendNest(a, unix.NFTA_CHAIN_HOOK, func(a []byte) []byte {
-			return appendNumber(appendNumber(a, unix.NFTA_HOOK_HOOKNUM, hookOf(c.at)), unix.NFTA_HOOK_PRIORITY, priorityFilter)
+			return appendNumber(appendNumber(a, unix.NFTA_HOOK_HOOKNUM, c.hook().number), unix.NFTA_HOOK_PRIORITY, uint32(c.hook().priority))
 		})
 		a = appendNumber(a, unix.NFTA_CHAIN_POLICY, policyOf(policy))
 		a = appendText(a, unix.NFTA_CHAIN_TYPE, "filter")
@@ -145,9 +139,9 @@ func (b *batch) addChain(c *chain, policy verdict) {
 
 // addRules adds rules to the end of a chain, each as marshalRule writes it.
 func (b *batch) addRules(chain string, rules [][]byte) {
-	in := appendText(inTable(), unix.NFTA_RULE_CHAIN, chain)
 	for i, r := range rules {
-		b.add(unix.NFT_MSG_NEWRULE, netlink.Create|netlink.Append, subject{"add", "chain", chain, i + 1}, in, r)
+		a := append(appendText(inTable(), unix.NFTA_RULE_CHAIN, chain), r...)
+		b.add(unix.NFT_MSG_NEWRULE, netlink.Create|netlink.Append, subject{"add", "chain", chain, i + 1}, a)
 	}
 }
 
@@ -155,15 +149,10 @@ func (b *batch) flushChain(name string) {
 	b.add(unix.NFT_MSG_DELRULE, 0, subject{verb: "delete", noun: "rules of chain", name: name}, appendText(inTable(), unix.NFTA_RULE_CHAIN, name))
 }
 
-// marshalRule writes a rule's expressions and its comment.
+// marshalRule writes a rule's expressions and its comment. kernelName gives the name that a set bears in the kernel.
 func marshalRule(r rule, kernelName func(string) string) ([]byte, error) {
-	return appendRule(nil, r, kernelName)
-}
-
-// appendRule is marshalRule behind what a buffer holds. kernelName gives the name that a set bears in the kernel.
-func appendRule(a []byte, r rule, kernelName func(string) string) ([]byte, error) {
 	var failed error
-	a = appendNest(a, unix.NFTA_RULE_EXPRESSIONS, func(a []byte) []byte {
+	a := appendNest(nil, unix.NFTA_RULE_EXPRESSIONS, func(a []byte) []byte {
 		for _, s := range r.statements {
 			for _, e := range s.exprs() {
 				var err error

@@ -15,14 +15,23 @@ type Options struct {
 	Now time.Time
 	// Networks are those whose addresses are all banned; nil is none. Single remotes are banned while the ruleset is in force.
 	Networks *policy.AddressSet
+	// EndsHere says that nothing is passed on in the network namespace, as Table.EndsHere tells, and Banned that somebody is
+	// banned: then packets are dropped before conntrack, which else would be wrong, or would cost everybody for nothing.
+	EndsHere, Banned bool
 
 	// linear asks line after line, for a test to compare with.
 	linear bool
 }
 
+// Places tells whether a ruleset of these options drops packets where one of others would: before conntrack or behind it. Bans
+// come and go, so that nobody is banned any more is no reason for another.
+func (o Options) Places(other Options) bool {
+	return o.EndsHere == other.EndsHere && (o.Banned || !other.Banned)
+}
+
 // Compile makes the ruleset of a policy. The same policy at the same time gives the same ruleset.
 func Compile(p *policy.Policy, o Options) Ruleset {
-	c := compiler{policy: p, options: o, sets: map[string]set{}, windows: map[*policy.Schedule]timeMatch{}, counted: map[string]bool{}, made: map[string]bool{}, logged: map[string]bool{}, numbers: map[string]string{}, numbered: strings.NewReplacer()}
+	c := compiler{policy: p, options: o, early: earlyOf(p, o), sets: map[string]set{}, windows: map[*policy.Schedule]timeMatch{}, counted: map[string]bool{}, made: map[string]bool{}, logged: map[string]bool{}, numbers: map[string]string{}, numbered: strings.NewReplacer()}
 	for _, r := range p.Rules() {
 		if r.Bounded() && !r.Disabled {
 			c.bounded++
@@ -40,18 +49,23 @@ func Compile(p *policy.Policy, o Options) Ruleset {
 		c.counters(defaultCounter + d.String())
 		c.direction(d)
 	}
+	c.dropEarly()
 	if c.rejects {
 		c.chains = append(c.chains, c.reject())
 	}
 	c.prune()
-	return Ruleset{
+	r := Ruleset{
 		sets:     slices.SortedFunc(maps.Values(c.sets), func(a, b set) int { return compareNames(a.name, b.name) }),
 		counters: c.names,
 		// A chain stands before those that go to it.
-		chains: c.unfold(slices.Concat(c.chains, c.bases)),
+		chains: c.unfold(slices.Concat(c.chains, c.bases, c.careful)),
 		logged: c.logged,
 		made:   new(byte),
 	}
+	if last := len(r.chains) - 1; len(c.careful) > 0 {
+		r.chains, r.careful = r.chains[:last], &r.chains[last]
+	}
+	return r
 }
 
 // compiler gathers what a ruleset is made of.
@@ -64,6 +78,8 @@ type compiler struct {
 	counted map[string]bool
 	chains  []chain // at no hook
 	bases   []chain
+	early   early
+	careful []chain         // see Ruleset
 	made    map[string]bool // names of chains of lines
 	rejects bool
 	// spent counts rules and elements as they are made of lines, and budget is what they may come to.
@@ -90,7 +106,6 @@ func (c *compiler) direction(d policy.Direction) {
 	if byDefault.Refuses() {
 		base.policy = drop
 	}
-	base.rules = c.always(d)
 	var lines []*line
 	for _, r := range c.policy.Rules() {
 		m, ok := r.Match(d)
@@ -104,8 +119,13 @@ func (c *compiler) direction(d policy.Direction) {
 			lines = append(lines, own...)
 		}
 	}
-	base.rules = append(base.rules, c.lead(lines, known{direction: d})...)
-	base.rules = append(base.rules, rule{statements: []statement{goTo{c.decider(defaultDecider(c.policy, d, byDefault))}}})
+	rules := append(c.lead(lines, known{direction: d}), rule{statements: []statement{goTo{c.decider(defaultDecider(c.policy, d, byDefault))}}})
+	if d == policy.In && c.early.bans {
+		careful := base
+		careful.rules = append(c.always(d, true), rules...)
+		c.careful = []chain{careful}
+	}
+	base.rules = append(c.always(d, d != policy.In || !c.early.bans), rules...)
 	c.bases = append(c.bases, base)
 }
 

@@ -6,8 +6,8 @@ import (
 	"pfw/config/policy"
 )
 
-// always gives the rules that stand before those of the file.
-func (c *compiler) always(d policy.Direction) []rule {
+// always gives the rules that stand before those of the file; bans says that it is asked here who is banned.
+func (c *compiler) always(d policy.Direction, bans bool) []rule {
 	var out []rule
 	add := func(statements ...statement) { out = append(out, rule{statements: statements}) }
 	inForce := func(a policy.Always) count { return c.counter(alwaysCounter + a.String()) }
@@ -18,12 +18,9 @@ func (c *compiler) always(d policy.Direction) []rule {
 	if c.policy.Panics() {
 		out = append(out, c.panic())
 	}
-	for _, f := range policy.Families {
-		for _, e := range remoteEnds(d) {
-			add(familyIs{f}, bannedEnd{f, e}, inForce(policy.Banned), drop)
-		}
+	if bans {
+		out = append(out, c.bans(d)...)
 	}
-	out = append(out, c.bannedNetworks(d)...)
 	add(isFollowing, inForce(policy.Established), accept)
 	// Conntrack has forgotten the connections that were cut, so none of their packets follows anything. It is asked here, as
 	// it takes seven per cent of what established packets cost.
@@ -57,7 +54,18 @@ func (c *compiler) always(d policy.Direction) []rule {
 	return out
 }
 
-// bannedNetworks gives the rules that drop what is from or to a banned network: none where none is banned.
+// bans gives the rules that drop what is from or to who is banned.
+func (c *compiler) bans(d policy.Direction) []rule {
+	var out []rule
+	for _, f := range policy.Families {
+		for _, e := range remoteEnds(d) {
+			out = append(out, rule{statements: []statement{familyIs{f}, bannedEnd{f, e}, c.counter(alwaysCounter + policy.Banned.String()), drop}})
+		}
+	}
+	return append(out, c.bannedNetworks(d)...)
+}
+
+// bannedNetworks gives the rules for banned networks: none where none is banned.
 func (c *compiler) bannedNetworks(d policy.Direction) []rule {
 	var out []rule
 	if c.options.Networks == nil {

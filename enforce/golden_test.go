@@ -42,7 +42,8 @@ func compileFile(t testing.TB, dir string) Ruleset {
 	if strings.HasPrefix(filepath.Base(dir), "panic") {
 		p = p.InPanic()
 	}
-	return Compile(p, Options{Now: now})
+	early := strings.HasPrefix(filepath.Base(dir), "early")
+	return Compile(p, Options{Now: now, EndsHere: early, Banned: early})
 }
 
 func TestCompileGivesTheGolden(t *testing.T) {

@@ -19,6 +19,9 @@ func baseName(d policy.Direction) string {
 	panic("enforce: direction " + d.String())
 }
 
+// earlyChain is the chain before conntrack.
+const earlyChain = "prerouting"
+
 // deciderChain gives the chain that holds a rule's verdict in a direction: "in/ssh", "in/default".
 func deciderChain(d policy.Direction, name string) string { return d.String() + "/" + name }
 

@@ -26,7 +26,6 @@ type plan struct {
 
 type plannedChain struct {
 	*chain
-	// rules are as they are sent, none of a chain that is kept.
 	rules [][]byte
 	// hash is of the rules as they are sent.
 	hash string
@@ -56,43 +55,25 @@ func (t *Table) planBy(r *Ruleset, held map[string]string) (*plan, error) {
 	anew := r.anew(t.last)
 	// One that is not there at all is loaded before the rules.
 	maps.DeleteFunc(anew, func(name string, _ bool) bool { _, there := t.last.Sets[name]; return !there })
-	t.rules = 0
-	planned := make([]plannedChain, len(r.chains))
-	var buffer []byte
-	var ends []int
 	for i := range r.chains {
-		c := &planned[i]
-		c.chain = &r.chains[i]
-		t.rules += len(c.chain.rules)
-		buffer, ends = buffer[:0], ends[:0]
+		c := &plannedChain{chain: &r.chains[i]}
+		sum := sha256.New()
 		for _, line := range c.chain.rules {
-			var err error
-			if buffer, err = appendRule(buffer, line, p.kernelName); err != nil {
+			data, err := marshalRule(line, p.kernelName)
+			if err != nil {
 				return nil, err
 			}
-			ends = append(ends, len(buffer))
+			sum.Write(data)
+			c.rules = append(c.rules, data)
 		}
-		sum := sha256.Sum256(buffer)
-		c.hash = hex.EncodeToString(sum[:])
+		c.hash = hex.EncodeToString(sum.Sum(nil))
 		was, there := t.last.Chains[c.name]
 		c.there = there && sameHook(c.base(), was.Base)
 		c.late = len(anew) > 0 && c.asks(anew)
 		c.kept = c.there && t.kept[c.name] == c.hash && !c.late
-		if !c.kept {
-			c.rules = parts(slices.Clone(buffer), ends)
-		}
 		p.chains[c.name] = c
 	}
 	return p, nil
-}
-
-// parts cuts what is written one after the other.
-func parts(all []byte, ends []int) [][]byte {
-	out, from := make([][]byte, len(ends)), 0
-	for i, end := range ends {
-		out[i], from = all[from:end], end
-	}
-	return out
 }
 
 // kernelName gives the name that a set bears in the kernel.
@@ -144,8 +125,6 @@ func (c *chain) asks(sets map[string]bool) bool {
 // swap writes the transaction that changes what packets meet; it is empty where nothing is to be changed.
 func (p *plan) swap() *batch {
 	t, b := p.table, &batch{}
-	// With its flags again: somebody may have put the table to sleep.
-	b.addTable(t.flags())
 	gone := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(t.last.Chains)) {
 		if c := p.chains[name]; c == nil || !c.there {
@@ -174,10 +153,15 @@ func (p *plan) swap() *batch {
 			b.addChain(c.chain, c.policy)
 		}
 	}
-	if len(b.messages) == 1 && !t.last.asleep {
-		return &batch{}
+	if len(b.messages) == 0 && !t.last.asleep {
+		return b
 	}
-	return b
+	// With its flags again: somebody may have put the table to sleep.
+	whole := &batch{}
+	whole.addTable(t.flags())
+	whole.messages, whole.what = append(whole.messages, b.messages...), append(whole.what, b.what...)
+	whole.bytes += b.bytes
+	return whole
 }
 
 // swapSets deletes the sets that are asked for no more, and makes dynamic ones of another shape anew.
@@ -215,7 +199,7 @@ func (p *plan) swapSets(b *batch) {
 func (p *plan) stage(commit func(*batch) error, fill func(s *set, kernelName string) error) error {
 	t, b := p.table, &batch{}
 	cut := func(more int) error {
-		if len(b.buffer)+more <= t.socket.roomFor() {
+		if b.bytes+more <= t.socket.roomFor() {
 			return nil
 		}
 		full := *b

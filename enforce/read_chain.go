@@ -54,31 +54,22 @@ func (c *chain) base() string {
 	if c.at == 0 {
 		return ""
 	}
-	return baseText("filter", hookOf(c.at), priorityFilter, policyOf(c.policy))
+	return baseText("filter", c.hook().number, c.hook().priority, policyOf(c.policy))
 }
 
-// mostAtOnce is up to how many rules the table's are read all at once, where most are to be read: the kernel takes the square
-// of the time then, as it goes over all of them for each piece; chain by chain it takes 15 µs for each.
-const mostAtOnce = 150_000
-
-// readRules reads the rules of chains as bytes: the nftables package would leave out what it does not know. A chain that is as
-// it is known to be, by unread, is passed over.
-func (s *socket) readRules(got *snapshot, but unread) error {
-	var wanted []string
-	for name := range got.Chains {
-		if !but.chain(name) {
-			wanted = append(wanted, name)
-		}
-	}
-	if 2*len(wanted) > len(got.Chains) && but.rules <= mostAtOnce {
-		return listing("rules", s.readChainsRules(got, but.chain, inTable()))
-	}
+// readRules reads the rules of chains as bytes: the nftables package would leave out what it does not know. Chain by chain,
+// as the kernel takes the square of the time for all at once. A chain that is as it is known to be, by unread, is passed over.
+func (s *socket) readRules(got *snapshot, unread func(chain string) bool) error {
 	torn := false
-	for _, name := range wanted {
-		err := s.readChainsRules(got, but.chain, appendText(inTable(), unix.NFTA_RULE_CHAIN, name))
+	for name, state := range got.Chains {
+		if unread(name) {
+			continue
+		}
+		err := s.readChainRules(name, &state)
 		if torn = torn || errors.Is(err, errTorn); err != nil && !errors.Is(err, errTorn) {
 			return fmt.Errorf("list rules of chain %s: %w", name, err)
 		}
+		got.Chains[name] = state
 	}
 	if torn {
 		return errTorn
@@ -86,33 +77,9 @@ func (s *socket) readRules(got *snapshot, but unread) error {
 	return nil
 }
 
-// readChainsRules reads the rules of a chain, or of all, which come chain by chain.
-func (s *socket) readChainsRules(got *snapshot, unread func(chain string) bool, which []byte) error {
+func (s *socket) readChainRules(name string, state *chainState) error {
 	sum := sha256.New()
-	var name string
-	var state chainState
-	passed := true
-	end := func() {
-		if !passed {
-			state.Hash = hex.EncodeToString(sum.Sum(nil))
-			got.Chains[name] = state
-		}
-	}
-	var length [4]byte
-	err := s.dump(unix.NFT_MSG_GETRULE, which, func(a []byte) error {
-		chain := at(a, unix.NFTA_RULE_CHAIN)
-		if n := len(chain) - 1; n < 0 || string(chain[:n]) != name {
-			end()
-			name = text(chain)
-			var there bool
-			state, there = got.Chains[name]
-			// A chain that came after the list of chains was read tears the reading.
-			passed = !there || unread(name)
-			sum.Reset()
-		}
-		if passed {
-			return nil
-		}
+	err := s.dump(unix.NFT_MSG_GETRULE, appendText(inTable(), unix.NFTA_RULE_CHAIN, name), func(a []byte) error {
 		parts := byte(0)
 		for kind, value := range attributes(a) {
 			switch kind {
@@ -124,18 +91,16 @@ func (s *socket) readChainsRules(got *snapshot, unread func(chain string) bool, 
 				state.oldest, state.newest = min(state.oldest, handle), max(state.newest, handle)
 			case unix.NFTA_RULE_EXPRESSIONS, unix.NFTA_RULE_USERDATA:
 				// With their lengths, so that no two rules are one run of bytes.
-				binary.BigEndian.PutUint32(length[:], uint32(len(value)))
-				sum.Write(length[:])
+				sum.Write(binary.BigEndian.AppendUint32(nil, uint32(len(value))))
 				sum.Write(value)
 				parts++
 			}
 		}
-		length[0] = parts
-		sum.Write(length[:1])
+		sum.Write([]byte{parts})
 		state.Rules++
 		return nil
 	})
 	// Also of what is torn, to be held against the next reading.
-	end()
+	state.Hash = hex.EncodeToString(sum.Sum(nil))
 	return err
 }

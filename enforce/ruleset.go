@@ -2,6 +2,7 @@ package enforce
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"pfw/config/policy"
@@ -17,6 +18,16 @@ type Ruleset struct {
 	logged map[string]bool
 	// made tells this ruleset, and copies of it, from any other that was compiled.
 	made *byte
+	// careful is the chain for what comes in as it is where bans are asked there, nil where the ruleset has it so: see Apply.
+	careful *chain
+}
+
+// carefully is the ruleset that asks for bans wherever they may be asked.
+func (r *Ruleset) carefully() Ruleset {
+	out := *r
+	out.chains = slices.Clone(r.chains)
+	out.chains[slices.IndexFunc(out.chains, func(c chain) bool { return c.name == r.careful.name })] = *r.careful
+	return out
 }
 
 // hashes are the hashes of long lists by their contents.
@@ -34,7 +45,9 @@ func (r *Ruleset) hashes() map[string]*set {
 type chain struct {
 	name string
 	// at is the direction of the packets that the hook sees; 0 where the chain is at no hook.
-	at     policy.Direction
+	at policy.Direction
+	// early says that the hook is the one before conntrack, for packets that come in.
+	early  bool
 	policy verdict // of a chain at a hook: what becomes of a packet that no rule decides
 	rules  []rule
 	// fixed says that the name is that of the contents, which never change.
@@ -76,7 +89,7 @@ func (r Ruleset) String() string {
 	for _, c := range r.chains {
 		fmt.Fprintf(&b, "\n\tchain %s {\n", c.name)
 		if c.at != 0 {
-			fmt.Fprintf(&b, "\t\ttype filter hook %s priority filter; policy %s;\n", baseName(c.at), c.policy.text())
+			fmt.Fprintf(&b, "\t\ttype filter hook %s priority %s; policy %s;\n", c.hook().name, c.hook().level, c.policy.text())
 		}
 		for _, line := range c.rules {
 			fmt.Fprintf(&b, "\t\t%s\n", line.text())

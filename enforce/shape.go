@@ -1,5 +1,7 @@
 package enforce
 
+import "pfw/config/policy"
+
 // Shape is what it takes to find the rule for a packet that opens a connection.
 type Shape struct {
 	// Maps lead packets by a value to the rules that ask for it.
@@ -23,11 +25,18 @@ func (r Ruleset) Shape() Shape {
 		w.chains[r.chains[i].name] = &r.chains[i]
 	}
 	for i := range r.chains {
-		if c := &r.chains[i]; c.at != 0 {
-			out.Most = max(out.Most, w.chain(c.name))
-			none, _ := w.none(c.name)
-			out.None = max(out.None, none)
+		c := &r.chains[i]
+		if c.at == 0 || c.early {
+			continue
 		}
+		most := w.chain(c.name)
+		none, _ := w.none(c.name)
+		if c.at == policy.In && w.chains[earlyChain] != nil {
+			most += w.chain(earlyChain)
+			before, _ := w.none(earlyChain)
+			none += before
+		}
+		out.Most, out.None = max(out.Most, most), max(out.None, none)
 	}
 	return out
 }

@@ -22,6 +22,8 @@ type simulator struct {
 	asked, lookups int
 	// noRoom says that nobody more can be banned.
 	noRoom bool
+	// dropped counts packets that did not come as far as conntrack.
+	dropped int
 }
 
 // heldSet holds a set's spans, ascending.
@@ -95,6 +97,13 @@ func (s *simulator) run(f *policy.Flow) outcome {
 		return outcome{verdict: policy.Allow}
 	}
 	var o outcome
+	if early := s.chains[earlyChain]; early != nil && f.Direction == policy.In {
+		if s.chain(early, f, &o, 0); o.verdict == policy.Block {
+			s.dropped++
+			return o
+		}
+		o = outcome{}
+	}
 	s.chain(base, f, &o, 0)
 	if o.verdict == 0 {
 		s.t.Fatalf("nothing decides %+v", *f)

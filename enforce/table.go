@@ -32,6 +32,7 @@ type Table struct {
 	socket    *socket
 	conntrack *conntrack.Conn
 	routes    *netlink.Handle
+	transit   *transit
 	owned     bool
 	// ready says that the table is there and, where the kernel can, this process's own.
 	ready bool
@@ -53,8 +54,6 @@ type Table struct {
 	applied *byte
 	// counts is the length of each set, for reading back.
 	counts map[string]int
-	// rules is how many there are to be.
-	rules int
 }
 
 // Open connects to the kernel. The table is neither read nor changed yet. It should come early in a process: the
@@ -73,6 +72,10 @@ func Open(o TableOptions) (*Table, error) {
 	}
 	if t.routes, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
 		return nil, errors.Join(fmt.Errorf("connect to routing: %w", err), t.conntrack.Close(), t.socket.close())
+	}
+	if t.transit, err = dialTransit(); err != nil {
+		t.routes.Close()
+		return nil, errors.Join(err, t.conntrack.Close(), t.socket.close())
 	}
 	t.forget()
 	return t, nil
@@ -205,5 +208,5 @@ func (t *Table) Close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.routes.Close()
-	return errors.Join(t.conntrack.Close(), t.socket.close())
+	return errors.Join(t.transit.close(), t.conntrack.Close(), t.socket.close())
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pfw/config"
+	"pfw/config/policy"
 )
 
 var (
@@ -32,20 +33,25 @@ func drawn(t *testing.T) uint64 {
 	return s
 }
 
-func TestThreeReadings(t *testing.T) {
+func TestThreeReadings(t *testing.T) { threeReadings(t, newNetwork(t, ""), false) }
+
+func threeReadings(t *testing.T, n *network, early bool) {
 	seed := drawn(t)
-	n := newNetwork(t, "")
 	written, loaded, sent := 0, 0, 0
 	each := max(1, *packets / *policies)
 	for i := 0; i < *policies || sent < *packets; i++ {
 		// A policy of its own seed can be repeated alone: -seed SEED+i -policies 1.
 		r := rand.New(rand.NewPCG(seed+uint64(i), 1))
-		a := &author{r: r, wide: n.wide, now: time.Now()}
+		a := &author{r: r, wide: n.wide, now: time.Now(), early: early}
 		d := a.document()
 		written += len(d.rules)
 		n.loadable(&d)
 		loaded += len(d.rules)
+		n.ban(r)
 		shots := newShooter(r, n.wide).shots(each)
+		if early { // where nothing is passed on
+			shots = slices.DeleteFunc(shots, func(s shot) bool { return s.direction == policy.Forward })
+		}
 		sent += len(shots)
 		if found := n.judge(d.String(), shots, patience); len(found) > 0 {
 			n.report(d, found, seed+uint64(i), each)

@@ -97,7 +97,7 @@ func (r *trial) compare() []difference {
 	decided := map[string]uint64{}
 	for i := range r.shots {
 		s := &r.shots[i]
-		d := r.policy.Decide(s.flow(r.now))
+		d := r.policy.Decide(r.flow(s))
 		by := d.By
 		if by == "default" {
 			by += " " + s.direction.String()
@@ -229,8 +229,9 @@ func (r *trial) words() []difference {
 	var found []difference
 	for i := range r.shots {
 		s := &r.shots[i]
-		d := r.policy.Decide(s.flow(r.now))
+		d := r.policy.Decide(r.flow(s))
 		read, err := config.ParsePacket(r.text(s), config.Disk(), time.Time{})
+		read.Banned = r.flow(s).Banned
 		if err != nil {
 			found = append(found, difference{s, fmt.Sprintf("%s\n  is not read back: %v", r.text(s), err)})
 		} else if again := r.policy.Decide(read); again.Verdict != d.Verdict || again.By != d.By {
@@ -238,7 +239,7 @@ func (r *trial) words() []difference {
 		}
 	}
 	s := &r.shots[0]
-	d := r.policy.Decide(s.flow(r.now))
+	d := r.policy.Decide(r.flow(s))
 	var said struct{ Verdict, Rule string }
 	out, err := r.n.daemon.Pfw("explain", "--json", r.text(s))
 	r.n.must(err)
@@ -247,6 +248,13 @@ func (r *trial) words() []difference {
 		found = append(found, difference{s, fmt.Sprintf("%s\n  Decide: %s by %s; explain: %s by %s", r.text(s), d.Verdict, d.By, said.Verdict, said.Rule)})
 	}
 	return found
+}
+
+// flow is all that is known of a shot, with who is banned.
+func (r *trial) flow(s *shot) policy.Flow {
+	f := s.flow(r.now)
+	f.Banned = s.direction != policy.Out && r.n.isBanned(s.packet.Source) || s.direction != policy.In && r.n.isBanned(s.packet.Destination)
+	return f
 }
 
 // text is the packet as explain and [[expect]] write it.

@@ -30,6 +30,7 @@ type network struct {
 	wide                    bool                       // all users of the machine exist, not root alone
 	seen                    *seen
 	daemon                  *hosts.Daemon
+	banned                  []netip.Prefix
 }
 
 // routes say by which interface local reaches whom; the rest leaves by wan0. What

@@ -18,6 +18,8 @@ type author struct {
 	now  time.Time
 	// narrow rules ask for little each, so that in a long file the late ones decide, too.
 	narrow bool
+	// early writes lists first of all that are asked before conntrack.
+	early bool
 	// kind says of a narrow rule whether it asks for ports, addresses or both.
 	kind int
 }
@@ -54,7 +56,11 @@ func (a *author) document() document {
 	}
 	for i := range n {
 		name := fmt.Sprintf("r%d", i)
-		d.rules = append(d.rules, rule{name, a.rule(name, forward != "ignore")})
+		text := a.rule(name, forward != "ignore")
+		if a.early && i < 3 && !one(a.r, 3) {
+			text = a.blocklist(name)
+		}
+		d.rules = append(d.rules, rule{name, text})
 	}
 	return d
 }
@@ -105,6 +111,12 @@ func (a *author) lists() string {
 		text += "[list.lan]\nentries = [\"10.20.0.0/22\", \"fd00:20::/64\"]\n"
 	}
 	return text + "\n"
+}
+
+// blocklist writes a rule that is asked before conntrack where it stands before all others.
+func (a *author) blocklist(name string) string {
+	return fmt.Sprintf("[[rule]]\nname = %q\naction = \"block\"\ndirection = \"both\"\nremote = %s\nlog = %t\n",
+		name, a.ends(append([]string{"@big", "@near", "@big", "@mixed"}, remoteTexts...)), !one(a.r, 3))
 }
 
 // rule writes one rule. Keys come in any order.
