@@ -2,6 +2,8 @@ package lists
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -33,12 +35,13 @@ type Answer struct {
 	LastModified string
 }
 
-// limits bound a fetch in time.
+// limits bound a fetch in time, and say whom it trusts.
 type limits struct {
 	connect, header, whole time.Duration
 	// In each pace, at least slowest bytes must come.
 	pace    time.Duration
 	slowest int64
+	roots   *x509.CertPool // nil for those of the system
 }
 
 var usual = limits{connect: 15 * time.Second, header: 20 * time.Second, whole: 5 * time.Minute, pace: 20 * time.Second, slowest: 20 << 10}
@@ -136,6 +139,7 @@ func (l limits) transport() *http.Transport {
 		MaxResponseHeaderBytes: 64 << 10,
 		DisableKeepAlives:      true,
 		ForceAttemptHTTP2:      true,
+		TLSClientConfig:        &tls.Config{RootCAs: l.roots},
 	}
 }
 

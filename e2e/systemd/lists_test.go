@@ -20,6 +20,21 @@ action    = "block"
 direction = "in"
 remote    = "@feed"
 
+[[rule]]
+name      = "fetch"
+action    = "allow"
+direction = "out"
+protocol  = "tcp"
+port      = 8000
+user      = "pfw-lists"
+
+[[rule]]
+name      = "nobody-else"
+action    = "reject"
+direction = "out"
+protocol  = "tcp"
+port      = 8000
+
 `
 
 // listsFromNet has the unit and the timer fetch a list, in their sandbox, as a user who may do nothing else.
@@ -90,7 +105,9 @@ func (b *booted) listsFromNet() {
 	b.has(b.run("pfw", "status"), "connection refused")
 
 	// Who fetches may do nothing else, and others not even that.
-	as := func(user string) []string { return []string{"setpriv", "--reuid=" + user, "--regid=" + user, "--clear-groups", "pfw"} }
+	as := func(user string) []string {
+		return []string{"setpriv", "--reuid=" + user, "--regid=" + user, "--clear-groups", "pfw"}
+	}
 	for _, c := range []struct {
 		user   string
 		args   []string
