@@ -28,6 +28,7 @@ func (e *Entry) decodeCanonical(line []byte) (ok bool) {
 	e.ICMPCode = optional[uint8](&c, `,"icmp_code":`, math.MaxUint8)
 	e.TCPFlags = c.flags(`,"tcp_flags":"`)
 	e.PacketLen = int(c.number(`,"packet_len":`, math.MaxUint32))
+	e.Signature = c.signature(`,"alert":{`)
 	c.want(`,"pfw":{`)
 	c.first = true
 	p := &e.PFW
@@ -47,6 +48,24 @@ func (e *Entry) decodeCanonical(line []byte) (ok bool) {
 	p.Generation = c.number(`,"generation":`, math.MaxUint64)
 	c.want(`}}`)
 	return c.ok && len(c.rest) == 0
+}
+
+func (c *canonical) signature(key string) *Signature {
+	if !c.skip(key) {
+		return nil
+	}
+	c.first = true
+	s := &Signature{}
+	s.ID = uint32(c.number(`,"signature_id":`, math.MaxUint32))
+	s.GID = uint32(c.number(`,"gid":`, math.MaxUint32))
+	s.Rev = uint32(c.number(`,"rev":`, math.MaxUint32))
+	s.Text = c.text(`,"signature":"`)
+	s.Category = c.text(`,"category":"`)
+	s.Severity = uint32(c.number(`,"severity":`, math.MaxUint32))
+	s.Action = c.text(`,"action":"`)
+	c.first = false
+	c.want(`}`)
+	return s
 }
 
 // canonical reads a line from its front. Once something is not as it should be, nothing is.

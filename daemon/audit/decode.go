@@ -26,7 +26,16 @@ type line struct {
 	ICMPCode    *uint8  `json:"icmp_code"`
 	TCPFlags    string  `json:"tcp_flags"`
 	PacketLen   uint32  `json:"packet_len"`
-	PFW         struct {
+	Alert       *struct {
+		ID        uint32 `json:"signature_id"`
+		GID       uint32 `json:"gid"`
+		Rev       uint32 `json:"rev"`
+		Signature string `json:"signature"`
+		Category  string `json:"category"`
+		Severity  uint32 `json:"severity"`
+		Action    string `json:"action"`
+	} `json:"alert"`
+	PFW struct {
 		Action     string  `json:"action"`
 		Rule       string  `json:"rule"`
 		Reason     string  `json:"reason"`
@@ -78,6 +87,9 @@ func (e *Entry) decode(data []byte) error {
 			PID: int(p.PID), Exe: p.Exe, Unit: p.Unit, Count: p.Count, Since: d.optTime("since", p.Since),
 			Until: d.optTime("until", p.Until), Generation: p.Generation,
 		},
+	}
+	if s := l.Alert; s != nil {
+		e.Signature = &Signature{s.ID, s.GID, s.Rev, s.Signature, s.Category, s.Severity, s.Action}
 	}
 	return d.err
 }

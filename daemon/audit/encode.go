@@ -46,9 +46,25 @@ func (e *Entry) AppendJSON(b []byte) []byte {
 		b = append(e.TCPFlags.append(b), '"')
 	}
 	b = appendCount(b, `,"packet_len":`, uint64(max(e.PacketLen, 0)))
+	if e.Signature != nil {
+		b = append(b, `,"alert":{`...)
+		b = append(e.Signature.append(b), '}')
+	}
 	b = append(b, `,"pfw":{`...)
 	b = e.PFW.append(b)
 	return append(b, "}}"...)
+}
+
+func (s *Signature) append(b []byte) []byte {
+	start := len(b)
+	b = appendCount(b, `,"signature_id":`, uint64(s.ID))
+	b = appendCount(b, `,"gid":`, uint64(s.GID))
+	b = appendCount(b, `,"rev":`, uint64(s.Rev))
+	b = appendText(b, `,"signature":`, s.Text)
+	b = appendText(b, `,"category":`, s.Category)
+	b = appendCount(b, `,"severity":`, uint64(s.Severity))
+	b = appendText(b, `,"action":`, s.Action)
+	return withoutComma(b, start)
 }
 
 func (p *PFW) append(b []byte) []byte {
@@ -67,7 +83,12 @@ func (p *PFW) append(b []byte) []byte {
 	b = appendTime(b, `,"since":"`, p.Since)
 	b = appendTime(b, `,"until":"`, p.Until)
 	b = appendCount(b, `,"generation":`, p.Generation)
-	if len(b) > start { // the first field has no comma before it
+	return withoutComma(b, start)
+}
+
+// withoutComma takes away the comma before the first field of an object.
+func withoutComma(b []byte, start int) []byte {
+	if len(b) > start {
 		b = append(b[:start], b[start+1:]...)
 	}
 	return b

@@ -27,7 +27,17 @@ type Entry struct {
 	ICMPCode    Opt[uint8]
 	TCPFlags    TCPFlags
 	PacketLen   int // bytes of the whole IP packet, header included
+	Signature   *Signature
 	PFW         PFW
+}
+
+// Signature is what an Alert matched: EVE's "alert".
+type Signature struct {
+	ID, GID, Rev uint32
+	Text         string
+	Category     string
+	Severity     uint32 // 1 is high, 2 medium, 3 and more low
+	Action       string // allowed, or blocked where the alert has a consequence
 }
 
 // PFW is what EVE has no field for.

@@ -58,6 +58,11 @@ var golden = []struct {
 		`{"timestamp":"2026-11-21T19:22:14.123456+0000","seq":7,"event_type":"reload","pfw":{"reason":"12 rules -> 13 rules","generation":9}}`},
 	{"reload of a text with quotes", Entry{Timestamp: at, Seq: 7, EventType: Reload, PFW: PFW{Reason: `refused: "in tcp -> :22" <ü> & more`}},
 		`{"timestamp":"2026-11-21T19:22:14.123456+0000","seq":7,"event_type":"reload","pfw":{"reason":"refused: \"in tcp -> :22\" <ü> & more"}}`},
+	{"alert", Entry{Timestamp: at, Seq: 9, EventType: Alert, Direction: "in", SrcIP: Host(netip.MustParseAddr("203.0.113.7")),
+		Signature: &Signature{ID: 1, GID: 1000, Rev: 1, Text: "port scan", Category: "Network Scan", Severity: 2, Action: "blocked"}, PFW: PFW{Reason: "23 refused ports"}},
+		`{"timestamp":"2026-11-21T19:22:14.123456+0000","seq":9,"event_type":"alert","direction":"in","src_ip":"203.0.113.7",` +
+			`"alert":{"signature_id":1,"gid":1000,"rev":1,"signature":"port scan","category":"Network Scan","severity":2,"action":"blocked"},` +
+			`"pfw":{"reason":"23 refused ports"}}`},
 	{"port 0 of a crafted packet", Entry{Timestamp: at, Seq: 8, EventType: Drop, Proto: "UDP", SrcPort: Known[uint16](0)},
 		`{"timestamp":"2026-11-21T19:22:14.123456+0000","seq":8,"event_type":"drop","proto":"UDP","src_port":0,"pfw":{}}`},
 }
@@ -113,6 +118,10 @@ func anyEntry(t *rapid.T) Entry {
 			Exe: word("exe"), Unit: word("unit"), Count: rapid.Uint64().Draw(t, "count"), Since: moment("since"), Until: moment("until"),
 			Generation: rapid.Uint64().Draw(t, "generation"),
 		},
+	}
+	if rapid.Bool().Draw(t, "alert") {
+		number := func(label string) uint32 { return rapid.Uint32().Draw(t, label) }
+		e.Signature = &Signature{number("sid"), number("gid"), number("rev"), word("signature"), word("category"), number("alert severity"), word("alert action")}
 	}
 	if rapid.Bool().Draw(t, "addresses") {
 		a := addr("src")

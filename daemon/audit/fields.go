@@ -66,6 +66,12 @@ func (e *Entry) Fields() map[string]string {
 	number("PFW_ICMP_CODE", uint64(e.ICMPCode.V), e.ICMPCode.Known)
 	text("PFW_TCP_FLAGS", e.TCPFlags.String())
 	number("PFW_PACKET_LEN", uint64(e.PacketLen), e.PacketLen > 0)
+	if s := e.Signature; s != nil {
+		number("PFW_SIGNATURE_ID", uint64(s.ID), true)
+		number("PFW_GID", uint64(s.GID), true)
+		text("PFW_SIGNATURE", s.Text)
+		text("PFW_CATEGORY", s.Category)
+	}
 	text("PFW_ACTION", p.Action)
 	text("PFW_RULE", p.Rule)
 	text("PFW_REASON", p.Reason)
