@@ -88,6 +88,8 @@ type compiler struct {
 	// bounded counts the rules with bounds, and numbers holds what is counted under each number that is given.
 	bounded int
 	numbers map[string]string
+	// watching are the behaviours whose chains are made.
+	watching []policy.Behaviour
 	// lists are the digests of the long lists, each with its number, and numbered puts the one for the other.
 	lists    []string
 	numbered *strings.Replacer

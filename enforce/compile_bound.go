@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -150,19 +149,18 @@ func (c *compiler) ban(families []policy.Family, e end, d time.Duration, done st
 }
 
 // spares gives the rules that give a packet back whose remote is never banned: this machine's own addresses, those that are
-// nobody's or many's, and those of the link, as their /64 is also that of every router.
+// nobody's or many's, what the file names, and who was pardoned a moment ago.
 func (c *compiler) spares(e end) []rule {
 	s := fibKind.setOf(single(spareTypes))
 	s.name = spareSet
 	c.keep(s)
-	return []rule{
-		{statements: []statement{neverBanned{e}, giveBack{}}},
-		{statements: []statement{familyIs{policy.IPv6}, addressIn{family: policy.IPv6, end: e, one: onLink}, giveBack{}}},
+	out := []rule{{statements: []statement{neverBanned{e}, giveBack{}}}}
+	for _, f := range policy.Families {
+		out = append(out, rule{statements: []statement{familyIs{f}, c.address(policy.NewAddresses(c.policy.Spared(), ""), f, e), giveBack{}}})
+		out = append(out, rule{statements: []statement{familyIs{f}, inDynamic{keyed{family: f, end: e}, c.dynamic(ofFamily(pardonedSet, f), bannedKind(f), pardons)}, giveBack{}}})
 	}
+	return out
 }
-
-// onLink are the addresses of one link: RFC 4291 section 2.5.6.
-var onLink = policy.RangeOf(netip.MustParsePrefix("fe80::/10"))
 
 // remoteEnd is the end of a packet that a rule's bounds count by.
 func remoteEnd(d policy.Direction) end {

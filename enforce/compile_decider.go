@@ -59,6 +59,7 @@ func (c *compiler) decider(x decider) string {
 		// A connection that has passed once is not opened again by its next packet.
 		ch.rules = append(ch.rules, rule{statements: []statement{isConfirmed, accept}})
 	}
+	ch.rules = append(ch.rules, c.watched(x)...)
 	c.logged[x.counter] = x.tag.Written
 	// Of thousands of rules each costs time to load, so there are as few as can be.
 	first := rule{[]statement{c.counter(x.counter)}, x.comment}

@@ -18,9 +18,14 @@ const dumpBuffer = 32 << 10
 // dump reads objects of a kind and gives the attributes of each, which last until the next. The error is errTorn at the end
 // where the ruleset changed meanwhile.
 func (s *socket) dump(kind int, which []byte, each func(attributes []byte) error) error {
+	return s.dumpOf(unix.NFNL_SUBSYS_NFTABLES<<8|kind, unix.NFPROTO_INET, which, each)
+}
+
+// dumpOf is dump of any part of netfilter: kind is with the number of its subsystem.
+func (s *socket) dumpOf(kind int, family byte, which []byte, each func(attributes []byte) error) error {
 	sent, err := s.nl.Send(netlink.Message{
-		Header: netlink.Header{Type: netlink.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8 | kind), Flags: netlink.Request | netlink.Dump},
-		Data:   append([]byte{unix.NFPROTO_INET, unix.NFNETLINK_V0, 0, 0}, which...),
+		Header: netlink.Header{Type: netlink.HeaderType(kind), Flags: netlink.Request | netlink.Dump},
+		Data:   append([]byte{family, unix.NFNETLINK_V0, 0, 0}, which...),
 	})
 	if err != nil {
 		return err

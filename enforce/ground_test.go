@@ -79,6 +79,9 @@ func (g *ground) listen(group uint16) {
 	ended := make(chan error, 1)
 	go func() {
 		ended <- r.Run(context.Background(), func(m *nflog.Message) {
+			if _, ok := ParseSeen(m.Prefix); ok {
+				return
+			}
 			tag, err := ParseTag(m.Prefix)
 			if err != nil {
 				g.t.Error(err)

@@ -92,6 +92,21 @@ func numberedKind(f policy.Family) *kind {
 	return &numbered6Kind
 }
 
+// scanned4Kind and scanned6Kind are a remote's knocks: who, by which protocol and at which port.
+var scanned4Kind, scanned6Kind = scannedKind(nftables.TypeIPAddr), scannedKind(nftables.TypeIP6Addr)
+
+func scannedKind(address nftables.SetDatatype) kind {
+	d := nftables.MustConcatSetType(address, nftables.TypeInetProto, nftables.TypeInetService)
+	return kind{typeText: "type " + d.Name, datatype: d, bytes: int(d.Bytes)}
+}
+
+func scanKind(f policy.Family) *kind {
+	if f == policy.IPv4 {
+		return &scanned4Kind
+	}
+	return &scanned6Kind
+}
+
 func nativeBytes(v uint32) []byte { return binaryutil.NativeEndian.PutUint32(v) }
 
 func nativeText(v, _ []byte) string { return fmt.Sprint(binaryutil.NativeEndian.Uint32(v)) }

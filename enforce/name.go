@@ -33,6 +33,10 @@ const (
 	bannedSet = "banned"
 	cutSet    = "cut"
 	keptSet   = "kept"
+	// knockedSet holds the ports that remotes were refused.
+	knockedSet = "knocked"
+	// pardonedSet holds who is not banned by rules for a while, though they would be.
+	pardonedSet = "pardoned"
 )
 
 // ofFamily gives the name of one family's half of a pair of sets: "banned4".

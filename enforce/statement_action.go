@@ -120,15 +120,19 @@ type logTo struct {
 // before it wakes the reader, whose timeout bounds the wait.
 const logBytes, logQueue = 128, 64
 
-func (s logTo) text() string {
-	return fmt.Sprintf("log prefix %q group %d snaplen %d queue-threshold %d", s.tag.String(), s.group, logBytes, logQueue)
+func (s logTo) text() string { return logText(s.tag.String(), s.group, logQueue) }
+
+func (s logTo) exprs() []expr.Any { return logExprs(s.tag.String(), s.group, logQueue) }
+
+func logText(prefix string, group uint16, queue uint32) string {
+	return fmt.Sprintf("log prefix %q group %d snaplen %d queue-threshold %d", prefix, group, logBytes, queue)
 }
 
-func (s logTo) exprs() []expr.Any {
+func logExprs(prefix string, group uint16, queue uint32) []expr.Any {
 	return []expr.Any{&expr.Log{
 		Key:   1<<unix.NFTA_LOG_PREFIX | 1<<unix.NFTA_LOG_GROUP | 1<<unix.NFTA_LOG_SNAPLEN | 1<<unix.NFTA_LOG_QTHRESHOLD,
-		Data:  []byte(s.tag.String()),
-		Group: s.group, Snaplen: logBytes, QThreshold: logQueue,
+		Data:  []byte(prefix),
+		Group: group, Snaplen: logBytes, QThreshold: uint16(queue),
 	}}
 }
 

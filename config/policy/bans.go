@@ -17,8 +17,55 @@ type Bans struct {
 // BansAtMost is the size where a file says nothing.
 const BansAtMost = 65536
 
+// Behaviour is what a remote may be watched for. The zero value is invalid.
+type Behaviour uint8
+
+const (
+	_ Behaviour = iota
+	// PortScan is a remote that asks for many ports of this machine that it is refused.
+	PortScan
+	// SYNFlood is a remote that begins many TCP connections with this machine and completes none.
+	SYNFlood
+)
+
+// Behaviours lists them all.
+var Behaviours = []Behaviour{PortScan, SYNFlood}
+
+// String gives the key of firewall.toml.
+func (b Behaviour) String() string {
+	switch b {
+	case PortScan:
+		return "port_scan"
+	case SYNFlood:
+		return "syn_flood"
+	}
+	panic(fmt.Sprintf("policy: behaviour %d", uint8(b)))
+}
+
+// Counted names what is counted of it.
+func (b Behaviour) Counted() string {
+	switch b {
+	case PortScan:
+		return "refused ports"
+	case SYNFlood:
+		return "half-open connections"
+	}
+	panic(fmt.Sprintf("policy: behaviour %d", uint8(b)))
+}
+
 // Detect says whose behaviour is watched. The zero value watches nothing.
 type Detect struct{ PortScan, SYNFlood Detector }
+
+// Of gives what is to be done about a behaviour.
+func (d Detect) Of(b Behaviour) Detector {
+	switch b {
+	case PortScan:
+		return d.PortScan
+	case SYNFlood:
+		return d.SYNFlood
+	}
+	panic(fmt.Sprintf("policy: behaviour %d", uint8(b)))
+}
 
 // Detector watches how often remotes do something. The zero value does not.
 type Detector struct {
