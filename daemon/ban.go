@@ -96,7 +96,7 @@ func (b *bans) byHand(ctx context.Context, remote netip.Prefix, ask api.BanReque
 		return ban{}, errEnding
 	}
 	if err := b.d.table.Ban(ctx, []enforce.Ban{{Remote: remote, Left: ask.For}}); err != nil {
-		if b.full(err) {
+		if b.isFull(err) {
 			return ban{}, api.NewProblem(http.StatusConflict, b.noRoom(), moreRoom)
 		}
 		return ban{}, fmt.Errorf("ban %s: %w", spell(remote), err)

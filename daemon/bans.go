@@ -41,8 +41,14 @@ type bans struct {
 	all map[netip.Prefix]ban
 	// nets are those of all that are networks, which are banned by a rule and not in a set of the kernel's.
 	nets map[netip.Prefix]bool
+	// unguarded are bans that the kernel began and that may hit somebody who is logged in; come says that there are some.
+	unguarded map[netip.Prefix]bool
 	// unsaved says that the file is behind.
 	unsaved bool
+
+	come chan struct{}
+	// full is what is known of bans that were refused, as there was no room; of one goroutine.
+	full refusals
 }
 
 // ban is one remote's.
@@ -240,7 +246,7 @@ func (b *bans) refill(ctx context.Context) error {
 	}
 	err := b.d.table.Ban(ctx, list)
 	// There may be fewer in force than there were: what the kernel does not have is then told to have ended.
-	if err != nil && !b.full(err) {
+	if err != nil && !b.isFull(err) {
 		b.d.faults.set(unbanned, fmt.Sprintf("%d bans are not in force: %v", len(list), err), "it is tried again every few seconds; the journal has what went before")
 		return err
 	}
@@ -252,8 +258,8 @@ func (b *bans) refill(ctx context.Context) error {
 	return nil
 }
 
-// full tells, where err says so, that there is no room for more bans.
-func (b *bans) full(err error) bool {
+// isFull tells, where err says so, that there is no room for more bans.
+func (b *bans) isFull(err error) bool {
 	if !errors.Is(err, enforce.ErrBansFull) {
 		return false
 	}

@@ -25,7 +25,7 @@ type savedBan struct {
 
 // newBans reads the bans that are to go on.
 func newBans(d *Daemon) *bans {
-	b := &bans{d: d, path: filepath.Join(d.o.StateDir, "bans.json"), all: map[netip.Prefix]ban{}, nets: map[netip.Prefix]bool{}}
+	b := &bans{d: d, path: filepath.Join(d.o.StateDir, "bans.json"), all: map[netip.Prefix]ban{}, nets: map[netip.Prefix]bool{}, unguarded: map[netip.Prefix]bool{}, come: make(chan struct{}, 1)}
 	text, err := os.ReadFile(b.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return b

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"time"
 
@@ -16,14 +15,8 @@ import (
 
 // told takes down what the message of a packet tells of a ban. It serves a reader of the log, and waits for nothing.
 func (b *bans) told(t enforce.Tag, m *nflog.Message, reason string) {
-	switch t.Over.Bound {
-	case policy.ByBan:
-		if m.PacketError == nil {
-			b.learn(remoteOf(t, m), ban{Since: m.Timestamp, Until: until(m.Timestamp, t.Over.For), Rule: string(t.Rule), Reason: reason})
-		}
-	case policy.ByFullBan:
-		size := b.d.force.Load().policy.Bans().Size
-		b.d.faults.set(bansFull, fmt.Sprintf("rule %s would ban more, and %d addresses of a family are banned already, as many as [ban] size has room for", t.Rule, size), moreRoom)
+	if t.Over.Bound == policy.ByBan && m.PacketError == nil {
+		b.learn(remoteOf(t, m), ban{Since: m.Timestamp, Until: until(m.Timestamp, t.Over.For), Rule: string(t.Rule), Reason: reason})
 	}
 }
 
@@ -48,9 +41,19 @@ func (b *bans) learn(remote netip.Prefix, x ban) {
 	case known:
 		return
 	}
-	if b.enter(remote, x) {
-		b.begun(remote, x)
+	b.fresh(remote, x)
+}
+
+// fresh begins a ban that is in the kernel, and has it looked at: nobody has asked yet whom it hits.
+func (b *bans) fresh(remote netip.Prefix, x ban) {
+	if !b.enter(remote, x) {
+		return
 	}
+	b.begun(remote, x)
+	b.mu.Lock()
+	b.unguarded[remote] = true
+	b.mu.Unlock()
+	wake(b.come)
 }
 
 // enter is false where the ban is there already: it may be learned of twice at once.
@@ -76,9 +79,6 @@ func (b *bans) adopt(ctx context.Context, list []enforce.Ban, now time.Time) {
 	}
 	b.d.readers.caughtUp(ctx)
 	for _, k := range list {
-		x := ban{Since: now, Until: until(now, k.Left), Reason: adopted}
-		if b.enter(k.Remote, x) {
-			b.begun(k.Remote, x)
-		}
+		b.fresh(k.Remote, ban{Since: now, Until: until(now, k.Left), Reason: adopted})
 	}
 }

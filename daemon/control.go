@@ -30,6 +30,9 @@ func (d *Daemon) Status(ctx context.Context) (api.Status, error) {
 		Events:  api.Events{Logged: stats.Logged, Suppressed: stats.Suppressed, Lost: stats.Lost},
 		Faults:  d.faults.list(), Notices: d.faults.notices(), Trying: d.trying(), Panic: d.panicking(),
 	}
+	for _, b := range f.policy.Detect().On() {
+		s.Detectors = append(s.Detectors, b.String())
+	}
 	for _, l := range f.lists {
 		s.Lists = append(s.Lists, api.ListSize{Name: l.Name, Entries: l.Entries})
 	}
@@ -63,6 +66,10 @@ func (d *Daemon) Rules(ctx context.Context, always bool) (api.Rules, error) {
 	}
 	for i, a := range enforced.Always()[:len(out.Always)] {
 		out.Always[i].Packets, out.Always[i].Bytes = counts.Always[a].Packets, counts.Always[a].Bytes
+	}
+	for i := range out.Detectors {
+		c := counts.Detected[enforced.Detect().On()[i]]
+		out.Detectors[i].Packets, out.Detectors[i].Bytes = c.Packets, c.Bytes
 	}
 	return out, nil
 }

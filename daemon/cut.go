@@ -18,6 +18,7 @@ import (
 func (d *Daemon) cut(ctx context.Context, now time.Time) {
 	d.cutting.Lock()
 	defer d.cutting.Unlock()
+	d.sparePeers(ctx)
 	d.bans.met.Store(true)
 	err := d.uncut(ctx, now)
 	if err == nil {
@@ -41,6 +42,7 @@ func (d *Daemon) cutBanned(ctx context.Context) {
 	// Who asked may go away; half of it must not stay.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
+	d.sparePeers(ctx)
 	if err := d.cutRefused(ctx, time.Now(), true); err != nil {
 		d.notCut(err)
 	}

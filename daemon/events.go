@@ -36,6 +36,10 @@ func (d *Daemon) newEvents() *events {
 
 // logged writes the entry of one packet.
 func (ev *events) logged(m *nflog.Message) {
+	if s, ok := enforce.ParseSeen(m.Prefix); ok {
+		ev.d.sighted(s, m)
+		return
+	}
 	t := ev.tag(m.Prefix)
 	if t.err != nil {
 		if !ev.strangers {

@@ -54,6 +54,7 @@ type Daemon struct {
 	ledgers  *ledgers
 	bans     *bans
 	feeds    *feeds
+	seen     chan sighting
 	foreign  foreign
 	// reloads counts what became of those who wanted another policy.
 	reloads struct{ done, refused atomic.Uint64 }
@@ -159,6 +160,7 @@ func open(ctx context.Context, o Options, boot string, first *loaded) (*Daemon, 
 	d.readers = newReaders(d)
 	d.bans = newBans(d)
 	d.feeds = newFeeds(d)
+	d.seen = make(chan sighting, mostSightings)
 	d.foreign.d = d
 	d.group.Go(func() error { return log.Run(d.readers.logging) })
 	return d, nil
@@ -187,6 +189,8 @@ func (d *Daemon) start(ctx context.Context, first *loaded, began time.Time) erro
 	d.group.Go(d.keepAccounts)
 	d.group.Go(d.keepTable)
 	d.group.Go(d.keepBans)
+	d.group.Go(d.keepPeers)
+	d.group.Go(d.keepSightings)
 	d.group.Go(d.keepForeign)
 	d.group.Go(d.keepSchedules)
 	d.group.Go(d.keepDates)

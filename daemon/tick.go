@@ -56,6 +56,7 @@ func (d *Daemon) count(ctx context.Context) (enforce.Counters, error) {
 	counts, err := d.table.Counters(ctx)
 	if err == nil {
 		d.accounts.read(time.Now(), readings(counts))
+		d.bans.refused(time.Now(), counts.Refused.Packets)
 	}
 	return counts, err
 }

@@ -133,6 +133,7 @@ func (c *compiler) banning(x decider) string {
 	to := chain{name: deciderChain(x.tag.Direction, x.name) + "/" + policy.ByBan.String(), rules: c.spares(e)}
 	done := chain{name: to.name + "ned", rules: c.excess(x, policy.ByBan)}
 	to.rules = append(to.rules, c.ban(x.families, e, x.rule.Ban.For, goTo{done.name})...)
+	to.rules = append(to.rules, rule{statements: []statement{c.counter(refusedCounter)}})
 	to.rules = append(to.rules, c.excess(x, policy.ByFullBan)...)
 	c.chains = append(c.chains, done, to)
 	return to.name

@@ -109,13 +109,13 @@ func (c *compiler) seen(b policy.Behaviour, d policy.Detector, again time.Durati
 	name, group := detectChain(b)+"/over", c.policy.Log().Group
 	told := chain{name: name + "/told"}
 	tell := func(o Outcome) statement { return logSeen{Seen{b, o}, group} }
-	told.rules = append(told.rules, rule{statements: []statement{tell(Over)}})
+	told.rules = append(told.rules, rule{statements: []statement{c.counter(detectCounter + b.String()), tell(Over)}})
 	if d.Ban > 0 {
 		banned := chain{name: name + "/banned", rules: []rule{{statements: []statement{tell(Banned)}}}}
 		c.chains = append(c.chains, banned)
 		told.rules = append(told.rules, c.spares(source)...)
 		told.rules = append(told.rules, c.ban(policy.Families, source, d.Ban, goTo{banned.name})...)
-		told.rules = append(told.rules, rule{statements: []statement{tell(Full)}})
+		told.rules = append(told.rules, rule{statements: []statement{c.counter(refusedCounter)}})
 	}
 	c.chains = append(c.chains, told)
 	over := chain{name: name}

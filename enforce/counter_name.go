@@ -16,6 +16,8 @@ const (
 	overCounter    = "over/"
 	sentCounter    = "sent/"
 	excessCounter  = "excess/"
+	detectCounter  = "detect/"
+	refusedCounter = "bans/refused"
 	cutCounter     = "connections/cut"
 	keptCounter    = "connections/kept"
 )
@@ -52,7 +54,14 @@ func (c *Counters) put(name string, value Counter) {
 			c.Always[a] = value
 		}
 	}
+	for _, b := range policy.Behaviours {
+		if name == detectCounter+b.String() {
+			c.Detected[b] = value
+		}
+	}
 	switch name {
+	case refusedCounter:
+		c.Refused = value
 	case cutCounter:
 		c.Cut = value
 	case keptCounter:

@@ -29,6 +29,10 @@ type Counters struct {
 	Defaults map[policy.Direction]RuleCounters
 	// Always counts what is in force before any rule.
 	Always map[policy.Always]Counter
+	// Detected counts the packets with which a remote was seen to exceed what a detector allows, once in a while each.
+	Detected map[policy.Behaviour]Counter
+	// Refused counts the packets whose remotes would have been banned, had there been room.
+	Refused Counter
 	// Cut counts packets of connections that were cut, Kept those of connections older than pfw that were let through.
 	Cut, Kept Counter
 }
@@ -39,5 +43,6 @@ func newCounters() Counters {
 		Excess:   map[policy.Name]RuleCounters{},
 		Defaults: map[policy.Direction]RuleCounters{},
 		Always:   map[policy.Always]Counter{},
+		Detected: map[policy.Behaviour]Counter{},
 	}
 }

@@ -21,11 +21,9 @@ const (
 	Over
 	// Banned: the kernel has banned it for that.
 	Banned
-	// Full: it would have, and has no room for one ban more.
-	Full
 )
 
-var outcomes = map[Outcome]string{Over: "over", Banned: "banned", Full: "full"}
+var outcomes = map[Outcome]string{Over: "over", Banned: "banned"}
 
 const tagDetect = "detect"
 

@@ -26,7 +26,7 @@ func (a *app) rules() *cobra.Command {
 			return present(a, r, a.out.rules)
 		},
 	}
-	cmd.Flags().BoolVar(&all, "all", false, "also what is always in force, before any rule")
+	cmd.Flags().BoolVar(&all, "all", false, "also what is always in force, before any rule, and detectors")
 	return cmd
 }
 
@@ -43,6 +43,9 @@ func (s *screen) rules(v api.Rules) {
 	}
 	for _, a := range v.Always {
 		row(a.Name, a.Text, faint, a.Packets, a.Bytes, "")
+	}
+	for _, d := range v.Detectors {
+		row(d.Name, d.Text, faint, d.Packets, d.Bytes, "")
 	}
 	for _, r := range v.Rules {
 		text, st := r.Text, actionStyle(r.Action)

@@ -61,6 +61,9 @@ func (s *screen) status(v api.Status, now time.Time) {
 	s.printf("log       %s logged, %s over the cap, %s\n", count(v.Events.Logged), count(v.Events.Suppressed),
 		styled{alarming(v.Events.Lost), count(v.Events.Lost) + " lost"})
 	s.printf("bans      %s\n", count(v.Bans))
+	if len(v.Detectors) > 0 {
+		s.printf("detects   %s\n", strings.Join(v.Detectors, ", "))
+	}
 	if len(v.Faults) == 0 {
 		s.printf("faults    none\n")
 	}

@@ -3,6 +3,8 @@ package policy
 import (
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -42,6 +44,17 @@ func (b Behaviour) String() string {
 	panic(fmt.Sprintf("policy: behaviour %d", uint8(b)))
 }
 
+// Name is what people call it.
+func (b Behaviour) Name() string {
+	switch b {
+	case PortScan:
+		return "port scan"
+	case SYNFlood:
+		return "SYN flood"
+	}
+	panic(fmt.Sprintf("policy: behaviour %d", uint8(b)))
+}
+
 // Counted names what is counted of it.
 func (b Behaviour) Counted() string {
 	switch b {
@@ -65,6 +78,11 @@ func (d Detect) Of(b Behaviour) Detector {
 		return d.SYNFlood
 	}
 	panic(fmt.Sprintf("policy: behaviour %d", uint8(b)))
+}
+
+// On lists the behaviours that are watched.
+func (d Detect) On() []Behaviour {
+	return slices.DeleteFunc(slices.Clone(Behaviours), func(b Behaviour) bool { return !d.Of(b).On() })
 }
 
 // Detector watches how often remotes do something. The zero value does not.
@@ -128,4 +146,24 @@ func spared(never *AddressSet) *AddressSet {
 		}
 	}
 	return b.Set()
+}
+
+// Window names the time in which a detector counts: "minute".
+func (d Detector) Window() string {
+	_, unit, _ := strings.Cut(d.Over.String(), "/")
+	return unit
+}
+
+// Text says what is too much: "port scan: over 20 refused ports a minute".
+func (d Detector) Text(b Behaviour) string {
+	return fmt.Sprintf("%s: over %d %s a %s", b.Name(), d.Over.Packets, b.Counted(), d.Window())
+}
+
+// Does says in one line what a detector does: "tell of over 20/minute refused ports per remote, and ban for 1h".
+func (d Detector) Does(b Behaviour) string {
+	text := fmt.Sprintf("tell of over %s %s per remote", d.Over, b.Counted())
+	if d.Ban > 0 {
+		text += ", and ban for " + durationText(d.Ban)
+	}
+	return text
 }

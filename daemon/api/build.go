@@ -43,6 +43,9 @@ func NewRules(p *policy.Policy, always bool) Rules {
 		for _, a := range p.Always() {
 			out.Always = append(out.Always, AlwaysInForce{Name: a.String(), Text: a.Text()})
 		}
+		for _, b := range p.Detect().On() {
+			out.Detectors = append(out.Detectors, AlwaysInForce{Name: b.String(), Text: p.Detect().Of(b).Does(b)})
+		}
 	}
 	return out
 }

@@ -38,6 +38,13 @@ func shape(p *policy.Policy, lists []config.List, script string, most, none int)
 		}
 		fmt.Fprintf(&b, "%-9s @%s: %d entries in %d ranges, from %s\n", head, l.Name, l.Entries, l.Ranges, l.Source)
 	}
+	for i, seen := range p.Detect().On() {
+		head := "detects"
+		if i > 0 {
+			head = ""
+		}
+		fmt.Fprintf(&b, "%-9s %s: %s\n", head, seen, p.Detect().Of(seen).Does(seen))
+	}
 	// What stands one tab deep in the script is the table's own.
 	count := func(what string) int { return strings.Count(script, "\n\t"+what+" ") }
 	fmt.Fprintf(&b, "ruleset   %d chains, %d sets, %d counters\n", count("chain"), count("set"), count("counter"))

@@ -27,9 +27,11 @@ type Status struct {
 	Default    Default    `json:"default"`
 	Lists      []ListSize `json:"lists"`
 	Bans       int        `json:"bans"`
-	Packets    Packets    `json:"packets"`
-	Events     Events     `json:"events"`
-	Faults     []Fault    `json:"faults"`
+	// Detectors are those that are on.
+	Detectors []string `json:"detectors,omitempty"`
+	Packets   Packets  `json:"packets"`
+	Events    Events   `json:"events"`
+	Faults    []Fault  `json:"faults"`
 	// Notices are what a person should know of too, and what may stay as it is: the state is ok with them.
 	Notices []Fault `json:"notices"`
 	// Trying is there while a policy is on trial, Panic while everything is blocked.
@@ -75,6 +77,8 @@ type Rules struct {
 	Rules   []Rule          `json:"rules"`
 	Default []DefaultCount  `json:"default"`
 	Always  []AlwaysInForce `json:"always,omitempty"`
+	// Detectors are those that are on; the packets are those with which somebody was seen to exceed what one allows.
+	Detectors []AlwaysInForce `json:"detectors,omitempty"`
 }
 
 // Rule is one rule of the file.

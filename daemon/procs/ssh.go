@@ -2,6 +2,7 @@ package procs
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 )
 
@@ -19,11 +20,17 @@ const sshPort = 22
 // there is no privilege or /proc hides them, local port 22 decides. A port that a client
 // has forwarded to it by the server is held by the server too and so counts as ssh.
 func SSHPeers() ([]Socket, error) {
+	return SSHPeersAmong(func(netip.Addr) bool { return true })
+}
+
+// SSHPeersAmong is SSHPeers of certain peers. Where none of them is connected at all, no process is looked at, which takes
+// most of the time.
+func SSHPeersAmong(concerns func(peer netip.Addr) bool) ([]Socket, error) {
 	sockets, err := dump(TCP)
 	if err != nil {
 		return nil, fmt.Errorf("find ssh connections: %w", err)
 	}
-	came := accepted(sockets)
+	came := slices.DeleteFunc(accepted(sockets), func(c connection) bool { return !concerns(c.socket.Remote.Addr()) })
 	if len(came) == 0 {
 		return nil, nil
 	}
