@@ -322,7 +322,7 @@ func (s *simulator) holds(x statement, f *policy.Flow) bool {
 		}
 	case opensTCP:
 		return !x.not
-	case bannedEnd, tupleIn, answerless, neverBanned:
+	case bannedEnd, tupleIn, answerless, neverBanned, inDynamic:
 		return false
 	}
 	s.t.Fatalf("statement %T", x)

@@ -51,7 +51,7 @@ func TestCompiledAndLinearAgree(t *testing.T) {
 			f := w.flow(p)
 			d := p.Judge(f)
 			if d.Rule != nil {
-				f.Over = map[policy.Name]policy.Bound{d.Rule.Name: w.bound(d.Rule)}
+				f.Over = map[policy.Name]policy.Bound{d.Rule.Name: w.bound(d.Rule, p.NeverBans(remoteOfFlow(&f)))}
 				d = p.Judge(f)
 			}
 			want := outcome{verdict: d.Verdict, counter: "always/" + d.By, over: d.Over}
@@ -201,8 +201,18 @@ func (w *randomWorld) bind(r *policy.Rule) {
 	}
 }
 
-// bound draws one of the rule's bounds, or none.
-func (w *randomWorld) bound(r *policy.Rule) policy.Bound {
+// remoteOfFlow is whom a rule counts the flow for.
+func remoteOfFlow(f *policy.Flow) netip.Prefix {
+	end := f.Source
+	if f.Direction == policy.Out {
+		end = f.Destination
+	}
+	a, _ := end.Get()
+	return Remote(a)
+}
+
+// bound draws one of the rule's bounds, or none; spared says that the remote is never banned.
+func (w *randomWorld) bound(r *policy.Rule, spared bool) policy.Bound {
 	all := []policy.Bound{0}
 	if r.Limit != nil {
 		all = append(all, policy.ByLimit)
@@ -210,7 +220,7 @@ func (w *randomWorld) bound(r *policy.Rule) policy.Bound {
 	if r.MaxConnections != nil {
 		all = append(all, policy.ByConnections)
 	}
-	if r.Ban != nil {
+	if r.Ban != nil && !spared {
 		all = append(all, policy.ByBan, policy.ByFullBan)
 	}
 	return all[w.r.IntN(len(all))]
