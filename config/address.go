@@ -129,8 +129,12 @@ func (r *reader) addresses(key string, lists *lists) policy.Addresses {
 		if w := side.add(s, v, lists); w != nil {
 			r.fail(key, v.at, w)
 		}
-		if name, ok := strings.CutPrefix(s, "@"); ok && r.rule != "" {
+		name, isList := strings.CutPrefix(s, "@")
+		if isList = isList || strings.HasPrefix(s, countryPrefix); isList && r.rule != "" {
 			lists.named(name, policy.Name(r.rule), not)
+		}
+		if w := lists.nothing(s); w != nil {
+			r.warn(key, v.at, w)
 		}
 	}
 	bad := r.failed
@@ -229,15 +233,10 @@ type placed struct {
 func (e *end) add(s string, v *value, lists *lists) *fault {
 	e.any = true
 	if name, ok := strings.CutPrefix(s, "@"); ok {
-		set, w := lists.set(name)
-		if w == nil && !e.seen[set] {
-			if e.seen == nil {
-				e.seen = map[*policy.AddressSet]bool{}
-			}
-			e.seen[set] = true
-			e.sets = append(e.sets, set)
-		}
-		return w
+		return e.addSet(lists.set(name))
+	}
+	if code, ok := strings.CutPrefix(s, countryPrefix); ok {
+		return e.addSet(lists.country(code))
 	}
 	sp, w := parseSpan(s)
 	if w != nil {
@@ -251,6 +250,17 @@ func (e *end) add(s string, v *value, lists *lists) *fault {
 	}
 	e.spans = append(e.spans, placed{sp, s, v.at})
 	return nil
+}
+
+func (e *end) addSet(set *policy.AddressSet, w *fault) *fault {
+	if w == nil && !e.seen[set] {
+		if e.seen == nil {
+			e.seen = map[*policy.AddressSet]bool{}
+		}
+		e.seen[set] = true
+		e.sets = append(e.sets, set)
+	}
+	return w
 }
 
 func (e *end) set() *policy.AddressSet {

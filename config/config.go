@@ -10,7 +10,7 @@ import (
 type Config struct {
 	Policy *policy.Policy
 	Sinks  Sinks
-	// Lists are the named address lists, in the order of the files; the built-in @lan only where a rule names it.
+	// Lists are the named address lists, in the order of the files; the built-in @lan and countries only where a rule names them.
 	Lists        []List
 	Expectations []Expectation
 	Warnings     []Problem
@@ -22,8 +22,9 @@ type Config struct {
 	// Standing reads the same rule files again; nil where no list is fetched from the net.
 	Standing *Standing
 
-	// long are the long lists by their paths, for Kept.
-	long map[string]keptList
+	// long are the long lists by their paths, for Kept, as countries are.
+	long      map[string]keptList
+	countries keptCountries
 }
 
 // Sinks says where audit entries are written.
@@ -42,6 +43,8 @@ type List struct {
 	Name string `json:"name"`
 	// Source is the path of a file, a URL without what is secret in it, "entries" or "built in".
 	Source string `json:"source"`
+	// Built is when the database was made that a country is from; zero of lists.
+	Built time.Time `json:"-"`
 	// File tells that it is the path of a file.
 	File bool `json:"-"`
 	// Feed says how the list is fetched, nil for one that is not.

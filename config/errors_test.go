@@ -67,7 +67,7 @@ func TestMistakesOfARule(t *testing.T) {
 
 		{"in", `remote = "10.0.0.300"`, `5:10: rule "a": remote: "10.0.0.300" is no address`, "write an address"},
 		{"in", `remote = "example.org"`, `5:10: rule "a": remote: "example.org" is no address`, ""},
-		{"in", `remote = "country:CN"`, `5:10: rule "a": remote: "country:CN" is no address`, ""},
+		{"in", `remote = "country:CN"`, `5:10: rule "a": remote: "country:CN" needs a database of countries`, ""},
 		{"in", `remote = "10.0.0.1/8"`, `5:10: rule "a": remote: "10.0.0.1/8" has host bits set`, `"10.0.0.0/8"`},
 		{"in", `remote = "2001:db8::1/32"`, `5:10: rule "a": remote: "2001:db8::1/32" has host bits set`, `"2001:db8::/32"`},
 		{"in", `remote = "10.0.0.0/33"`, `5:10: rule "a": remote: "10.0.0.0/33" is no prefix`, "0 to 32"},

@@ -16,11 +16,12 @@ import (
 // longFile is from how many bytes on a list file is neither held in memory as a whole nor read again while it is as it was.
 const longFile = 1 << 20
 
-// Kept are the long lists of the policy in force, for loads: a file that did not change is not read again. It is safe for
-// use by several goroutines; the zero value is empty.
+// Kept are the long lists and the countries of the policy in force, for loads: a file that did not change is not read again.
+// It is safe for use by several goroutines; the zero value is empty.
 type Kept struct {
-	mu    sync.Mutex
-	lists map[string]keptList
+	mu        sync.Mutex
+	lists     map[string]keptList
+	countries keptCountries
 }
 
 type keptList struct {
@@ -61,7 +62,7 @@ func (k *Kept) find(path string, id identity) (keptList, bool) {
 func (k *Kept) Take(c *Config) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.lists = c.long
+	k.lists, k.countries = c.long, c.countries
 }
 
 // readList reads a list file that a rule file names. A fault is of what is in it.
@@ -104,7 +105,7 @@ func (l *lists) readList(path string) (*listText, *policy.AddressSet, *fault, er
 	if sure {
 		l.long[path] = x
 	}
-	l.src.openedLong(path, l.beneath, id, sure)
+	l.src.openedLong(openList, path, l.beneath, id, sure)
 	l.src.refer(path, l.beneath, id, x.set)
 	return x.text, x.set, nil, nil
 }

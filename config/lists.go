@@ -46,6 +46,8 @@ type lists struct {
 	unsure map[policy.Name]unsure
 	// texts are the paths of lists of which the text is in the snapshot.
 	texts map[string]bool
+	// countries are those of [geoip].
+	countries *countries
 }
 
 // lan is the built-in list: private addresses (RFC 1918), unique local ones (RFC 4193) and those of a link (RFC 3927,
@@ -143,6 +145,9 @@ func (r *reader) entries(v *value) *List {
 			continue
 		case strings.HasPrefix(text, "!"):
 			r.fail("entries", item.at, wrong("exclude in the rule: remote = [\"@list\", \"!…\"]", "%q: a list has no exclusions", text))
+			continue
+		case strings.HasPrefix(text, countryPrefix):
+			r.fail("entries", item.at, wrong(fmt.Sprintf("name it in the rule: remote = %q", text), "%q: a list has no countries", text))
 			continue
 		case w != nil:
 			r.fail("entries", item.at, w)

@@ -23,7 +23,7 @@ func Load(path string, o Options) (*Config, error) {
 	}
 	// Schedules and local times are read by the machine's clock.
 	o.Now = o.Now.In(time.Local)
-	kept := &Snapshot{path: clean(path), files: map[string][]byte{}, long: map[string]reference{}}
+	kept := &Snapshot{path: clean(path), files: map[string][]byte{}, long: map[string]unsaved{}}
 	l := &loader{
 		path: path, now: o.Now, text: o.Text, control: o.Control,
 		src: recorder{o.Source, kept, new(Trace)}, taken: map[string]taken{},
@@ -34,6 +34,7 @@ func Load(path string, o Options) (*Config, error) {
 	l.lists = &lists{src: l.src, kept: o.Kept, long: map[string]keptList{}, beneath: l.beneath, control: o.Control, guesses: l.guesses, made: map[string]*policy.AddressSet{},
 		byName: map[string]*List{}, broken: map[string]bool{}, places: map[string]string{},
 		cache: o.Cache, fresh: o.Fresh, again: o.Again, unsure: map[policy.Name]unsure{}, texts: map[string]bool{}}
+	l.lists.countries = &countries{lists: l.lists, now: o.Now}
 	if err := l.files(); err != nil {
 		return nil, err
 	}
@@ -41,7 +42,7 @@ func Load(path string, o Options) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Snapshot, c.long = kept, l.lists.long
+	c.Snapshot, c.long, c.countries = kept, l.lists.long, l.lists.countries.kept
 	if o.Text == nil {
 		c.Trace = l.src.trace
 	}
@@ -122,6 +123,9 @@ func (l *loader) root() ([]byte, error) {
 
 func (l *loader) load() (*Config, error) {
 	l.settings()
+	for _, f := range l.parsed() {
+		l.lists.countries.wanted(&value{table: f.root})
+	}
 	// Lists first: a rule may name one that stands below it, or in another file.
 	for _, f := range l.parsed() {
 		if x := f.root.fields["list"]; x != nil {
@@ -171,17 +175,19 @@ func (l *loader) parsed() []*file {
 	return slices.DeleteFunc(slices.Clone(l.read), func(f *file) bool { return f.root == nil })
 }
 
-// settings reads [default] and [log] of firewall.toml.
+// settings reads [default], [log] and [geoip] of firewall.toml.
 func (l *loader) settings() {
 	f := l.read[0]
 	if f.root == nil {
 		// What firewall.toml says of forwarding is not known: rules of other files are not at fault.
 		l.defaults.Forward = policy.ForwardBy(policy.Block)
+		l.lists.countries.broken = true
 		return
 	}
 	top := reader{f: f, t: f.root}
 	l.defaults = readDefaults(f, top.sub("default", "a table", "write [default] on a line of its own"))
 	l.log, l.sinks = readLog(f, top.sub("log", "a table", "write [log] on a line of its own"))
+	l.lists.countries.read(f, top.sub("geoip", "a table", "write [geoip] on a line of its own"))
 }
 
 // guards reads [ban] and [detect] of firewall.toml, of which the first may name lists.

@@ -42,6 +42,8 @@ func (r reference) save(out *tar.Writer, name string) error {
 	return saveFile(out, name, int64(len(text)), bytes.NewReader(text))
 }
 
+func (r reference) mark() []byte { return fmt.Append(nil, r.file) }
+
 func (r reference) copy(out *tar.Writer, name string, f fs.File, size int64) error {
 	if err := saveFile(out, name, size, io.LimitReader(f, size)); err != nil {
 		return err

@@ -21,8 +21,15 @@ import (
 type Snapshot struct {
 	path  string
 	files map[string][]byte
-	// long are the long lists, of which the text is on the disk.
-	long map[string]reference
+	// long are the long lists and the database of countries, whose contents are not in memory as they would be saved.
+	long map[string]unsaved
+}
+
+// unsaved is a file that is yet to be written to be saved.
+type unsaved interface {
+	save(out *tar.Writer, name string) error
+	// mark tells it from another.
+	mark() []byte
 }
 
 // Path is the firewall.toml to load from the snapshot.
@@ -54,7 +61,7 @@ func (s *Snapshot) Digest() [sha256.Size]byte {
 		write(p, s.files[p])
 	}
 	for _, p := range slices.Sorted(maps.Keys(s.long)) {
-		write(p, fmt.Append(nil, s.long[p].file))
+		write(p, s.long[p].mark())
 	}
 	return [sha256.Size]byte(h.Sum(nil))
 }

@@ -14,6 +14,8 @@ type Standing struct {
 	files *Snapshot
 	lists map[string]List
 	long  map[string]keptList
+	// countries are those of the database as it was read.
+	countries keptCountries
 }
 
 // standing keeps what reads the same rule files again, nil where no list is fetched.
@@ -37,7 +39,7 @@ func (l *loader) standing(c *Config) *Standing {
 		maps.Copy(more, c.long)
 		c.long = more
 	}
-	s.long = c.long
+	s.long, s.countries = c.long, l.lists.countries.kept
 	return s
 }
 

@@ -14,9 +14,9 @@ import (
 func (l *loader) entries(f *file, isRoot bool) {
 	top := &reader{f: f, t: f.root}
 	if isRoot {
-		top.asked = []string{"default", "log", "ban", "detect"}
+		top.asked = []string{"default", "log", "ban", "detect", "geoip"}
 	} else {
-		for _, key := range []string{"default", "log", "ban", "detect"} {
+		for _, key := range []string{"default", "log", "ban", "detect", "geoip"} {
 			if x := f.root.fields[key]; x != nil {
 				top.asked = append(top.asked, key)
 				f.fault("", "", x.value.at, wrong("a file in firewall.d holds [list.NAME], [[rule]] and [[expect]]", "[%s] belongs in firewall.toml", key))
@@ -91,7 +91,7 @@ func (r *reader) tables(key string) []*table {
 // unknownTables refuses what a rule file does not have at its top.
 func (r *reader) unknownTables() {
 	r.twice()
-	headers := map[string]string{"default": "[default]", "log": "[log]", "ban": "[ban]", "detect": "[detect]", "list": "[list.NAME]", "rule": "[[rule]]", "expect": "[[expect]]"}
+	headers := map[string]string{"default": "[default]", "log": "[log]", "ban": "[ban]", "detect": "[detect]", "geoip": "[geoip]", "list": "[list.NAME]", "rule": "[[rule]]", "expect": "[[expect]]"}
 	for _, f := range r.t.inOrder() {
 		if slices.Contains(r.asked, f.name) {
 			continue
@@ -104,7 +104,7 @@ func (r *reader) unknownTables() {
 			if near := nearest(strings.TrimSuffix(f.name, "s"), r.asked); near != "" {
 				return "did you mean " + headers[near] + "?"
 			}
-			return "valid: [default], [log], [ban], [detect], [list.NAME], [[rule]], [[expect]]"
+			return "valid: [default], [log], [ban], [detect], [geoip], [list.NAME], [[rule]], [[expect]]"
 		}, "unknown %s %q", what, f.name))
 	}
 }

@@ -31,6 +31,7 @@ const (
 	readBeneath
 	readDirectory
 	openList
+	openDatabase
 )
 
 // Same tells whether a load would read what was read. What the file says of the time is not looked at: of the rules in
@@ -56,7 +57,7 @@ func (s *step) again(src Source) [sha256.Size]byte {
 		return sumOf(src.ReadBeneath(s.path, s.directories))
 	case readDirectory:
 		return sumOfNames(src.ReadDir(s.path, s.directories))
-	case openList:
+	case openList, openDatabase:
 		f, err := src.OpenBeneath(s.path, s.directories)
 		if err != nil {
 			return sumOf(nil, err)
@@ -66,7 +67,7 @@ func (s *step) again(src Source) [sha256.Size]byte {
 		if err != nil {
 			return sumOf(nil, err)
 		}
-		if info.Size() >= longFile {
+		if s.ask == openDatabase || info.Size() >= longFile {
 			id, _ := identify(info)
 			return id.sum()
 		}
@@ -103,8 +104,8 @@ func (r recorder) opened(path string, directories []string, data []byte, err err
 	r.trace.add(openList, path, directories, sumOf(data, err))
 }
 
-// openedLong notes a long list; sure is false where it may change without another identity.
-func (r recorder) openedLong(path string, directories []string, id identity, sure bool) {
-	r.trace.add(openList, path, directories, id.sum())
+// openedLong notes a long list, or a database; sure is false where it may change without another identity.
+func (r recorder) openedLong(ask question, path string, directories []string, id identity, sure bool) {
+	r.trace.add(ask, path, directories, id.sum())
 	r.trace.unsure = r.trace.unsure || !sure
 }

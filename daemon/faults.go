@@ -54,6 +54,8 @@ const (
 	// fileSink, journalSink: entries cannot be written there.
 	fileSink
 	journalSink
+	// staleCountries: the database of countries is old. Rules still do what they say, so it is a notice only.
+	staleCountries
 )
 
 // faults are what `pfw status` shows as wrong.
@@ -107,7 +109,7 @@ func (f *faults) what(k fault) (what string, ok bool) {
 }
 
 // notice tells whether a person should know of it and nothing is wrong.
-func (k fault) notice() bool { return k == foreignTable || k == unconfirmed }
+func (k fault) notice() bool { return k == foreignTable || k == unconfirmed || k == staleCountries }
 
 // list gives what is wrong, the oldest first.
 func (f *faults) list() []api.Fault { return f.those(func(k fault) bool { return !k.notice() }) }

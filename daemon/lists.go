@@ -29,6 +29,9 @@ func (d *Daemon) Lists(ctx context.Context) (api.Lists, error) {
 		if date, ok := f.dates[l.Source]; ok {
 			list.Updated = &api.Time{Time: date}
 		}
+		if !l.Built.IsZero() {
+			list.Updated = &api.Time{Time: l.Built}
+		}
 		// The kernel counts by rule.
 		for _, rule := range l.Rules {
 			list.Packets += counts.Rules[rule].Packets
@@ -44,6 +47,8 @@ func kindOf(l *config.List) api.ListKind {
 		return api.FromNet
 	case l.File:
 		return api.FromFile
+	case !l.Built.IsZero():
+		return api.OfCountry
 	case l.Source == "entries":
 		return api.FromEntries
 	}

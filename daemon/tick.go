@@ -29,6 +29,7 @@ func (d *Daemon) keepAccounts() error {
 		d.readers.sweep(time.Now())
 		d.watchSinks()
 		d.feeds.judge(d.force.Load(), time.Now())
+		d.watchCountries()
 		// Faults come and go by themselves, too.
 		if text := d.statusText(); text != shown && d.work.Err() == nil {
 			shown = text

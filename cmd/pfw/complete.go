@@ -64,7 +64,7 @@ func listNames(ctx context.Context, a *app) (names []string) {
 		return nil
 	}
 	for _, l := range status.Lists {
-		names = append(names, "@"+l.Name)
+		names = append(names, l.Written())
 	}
 	return names
 }

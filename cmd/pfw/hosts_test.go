@@ -30,6 +30,8 @@ import (
 //	ping HOST ADDRESS open|silent
 //	on HOST PROGRAM ARGS...    runs a program in a host's network; stdout and stderr as of exec
 //	logs REGEXP                waits until a line of the audit log matches
+//	countries DAYS-AGO NETWORK=CODE...
+//	                           puts a database of countries beside the rule file, as countries.mmdb
 //	exits STATUS PROGRAM ARGS...
 //	shows REGEXP pfw ARGS... -- COMMAND ARGS...
 //	                           runs a pfw that follows until a line matches, while a command happens again and again
@@ -39,6 +41,7 @@ func TestOnlineScripts(t *testing.T) {
 		Dir: "testdata/online",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "pfwd": pfwd, "listen": listen, "web": web, "connect": connect, "ping": ping, "on": on, "logs": logs, "shows": shows,
+			"countries": countries,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TZ", "UTC")

@@ -72,7 +72,7 @@ func (s *screen) lists(v api.Lists, now time.Time) {
 			skipped.style = yellow
 		}
 		row := []cell{
-			{text: "@" + l.Name, style: bold}, {text: count(l.Entries), right: true}, {text: count(l.Ranges), right: true}, skipped,
+			{text: l.Written(), style: bold}, {text: count(l.Entries), right: true}, {text: count(l.Ranges), right: true}, skipped,
 			{text: count(l.Packets), right: true}, updated(l, now),
 		}
 		if net {
@@ -82,19 +82,19 @@ func (s *screen) lists(v api.Lists, now time.Time) {
 	}
 	s.table(rows, len(rows[0])-1)
 	gap := "\n"
-	tell := func(name, format string, args ...any) {
-		s.printf("%s%s "+format+"\n", append([]any{block(gap), styled{bold, "@" + name}}, args...)...)
+	tell := func(l api.List, format string, args ...any) {
+		s.printf("%s%s "+format+"\n", append([]any{block(gap), styled{bold, l.Written()}}, args...)...)
 		gap = ""
 	}
 	for _, l := range v.Lists {
 		if l.Skipped > 0 {
-			tell(l.Name, "skips what is no address: %s", lines(l.SkippedLines))
+			tell(l, "skips what is no address: %s", lines(l.SkippedLines))
 		}
 		if l.Masked > 0 {
-			tell(l.Name, "is read without the host bits of %s", prefixes(l.Masked))
+			tell(l, "is read without the host bits of %s", prefixes(l.Masked))
 		}
 		if l.Error != "" {
-			tell(l.Name, "is %s: %s", styled{red, "not refreshed"}, l.Error)
+			tell(l, "is %s: %s", styled{red, "not refreshed"}, l.Error)
 		}
 	}
 }

@@ -119,7 +119,7 @@ func listSizes(all []api.ListSize) string {
 	}
 	var parts []string
 	for _, l := range all[:min(few, len(all))] {
-		parts = append(parts, fmt.Sprintf("@%s %s", l.Name, count(l.Entries)))
+		parts = append(parts, l.Written()+" "+count(l.Entries))
 	}
 	if rest := len(all) - few; rest > 0 {
 		parts = append(parts, fmt.Sprintf("and %d more", rest))

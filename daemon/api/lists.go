@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"strings"
 )
 
 // Lists are the named address lists of the policy in force.
@@ -12,6 +13,7 @@ type Lists struct {
 
 // List is one of them.
 type List struct {
+	// Name is what stands behind the @ in a rule, or "country:XX".
 	Name string `json:"name"`
 	// Entries counts what was read, Ranges the disjoint ranges that it comes to.
 	Entries int `json:"entries"`
@@ -21,11 +23,12 @@ type List struct {
 	SkippedLines []int `json:"skipped_lines"`
 	// Masked counts the prefixes that were read without their host bits.
 	Masked int `json:"masked"`
-	// Kind tells where it comes from; Source is the path of a file, a URL without what is secret in it, "entries" or "built in".
+	// Kind tells where it comes from; Source is the path of a file, of a country that of the database, a URL without what is secret
+	// in it, "entries" or "built in".
 	Kind   ListKind `json:"kind"`
 	Source string   `json:"source"`
-	// Updated is when the file was changed last, as it was read, or when a list from the net was last found to be as it is;
-	// absent where there is no such time.
+	// Updated is when the file was changed last, as it was read, when the database was made, or when a list from the net was last
+	// found to be as it is; absent where there is no such time.
 	Updated *Time `json:"updated,omitempty"`
 	// Next is when a list from the net is due again, and Error why the last try to fetch it failed.
 	Next  *Time  `json:"next,omitempty"`
@@ -43,6 +46,7 @@ const (
 	FromNet     ListKind = "url"
 	FromEntries ListKind = "entries"
 	BuiltIn     ListKind = "built in"
+	OfCountry   ListKind = "country"
 )
 
 func lists(s *server, w http.ResponseWriter, r *http.Request) error {
@@ -59,6 +63,19 @@ func (l Lists) whole() Lists {
 		l.Lists[i].SkippedLines = whole(l.Lists[i].SkippedLines)
 	}
 	return l
+}
+
+// Written is how a rule names the list.
+func (l List) Written() string { return writtenList(l.Name) }
+
+// Written is how a rule names the list.
+func (l ListSize) Written() string { return writtenList(l.Name) }
+
+func writtenList(name string) string {
+	if strings.Contains(name, ":") { // which the name of a list has not
+		return name
+	}
+	return "@" + name
 }
 
 // Lists asks for the lists of the policy in force.

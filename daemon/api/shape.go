@@ -36,7 +36,7 @@ func shape(p *policy.Policy, lists []config.List, script string, most, none int)
 		if i > 0 {
 			head = ""
 		}
-		fmt.Fprintf(&b, "%-9s @%s: %d entries in %d ranges, from %s\n", head, l.Name, l.Entries, l.Ranges, l.Source)
+		fmt.Fprintf(&b, "%-9s %s: %d entries in %d ranges, from %s\n", head, writtenList(l.Name), l.Entries, l.Ranges, l.Source)
 	}
 	for i, seen := range p.Detect().On() {
 		head := "detects"
