@@ -207,6 +207,32 @@ func TestASnapshotHoldsTheCountriesAndNotTheDatabase(t *testing.T) {
 	}
 }
 
+// When a list was fetched, the rule files are read again as they were, and the countries are as they were.
+func TestCountriesStandWhileListsAreFetched(t *testing.T) {
+	database, _ := countriesOnDisk(t)
+	dir := filepath.Dir(database)
+	root := filepath.Join(dir, "firewall.toml")
+	put(t, root, geoip+"[list.feed]\nurl = \"https://example.org/list\"\n"+blocks(`["country:CN", "@feed"]`))
+	c, err := Load(root, Options{Now: now, Cache: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(database); err != nil {
+		t.Fatal(err)
+	}
+	fetched := filepath.Join(dir, "fetched")
+	put(t, fetched, "203.0.113.7\n")
+	for range 2 {
+		if c, err = Load(root, Options{Now: now, Cache: dir, Again: c.Standing, Fresh: map[string]string{"feed": fetched}}); err != nil {
+			t.Fatal(err)
+		}
+		remote := c.Policy.Rules()[0].Scope.(policy.Inbound).Remote.Set()
+		if !remote.Contains(netip.MustParseAddr("203.0.113.7")) || !remote.Contains(netip.MustParseAddr("192.0.2.7")) {
+			t.Errorf("the rule matches %d ranges, without the list or the country", remote.Len(policy.IPv4))
+		}
+	}
+}
+
 // All countries of a database with 200,000 networks.
 func BenchmarkCountries(b *testing.B) {
 	var all []mmdb.Network

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"pfw/e2e/mmdb"
 )
 
 func TestATraceTellsWhetherALoadWouldReadTheSame(t *testing.T) {
@@ -17,7 +19,9 @@ func TestATraceTellsWhetherALoadWouldReadTheSame(t *testing.T) {
 		name = "listed"
 		action = "block"
 		direction = "in"
-		remote = ["@short", "@long"]
+		remote = ["@short", "@long", "country:CN"]
+		[geoip]
+		database = "countries.mmdb"
 		`
 	for _, c := range []struct {
 		what   string
@@ -35,6 +39,10 @@ func TestATraceTellsWhetherALoadWouldReadTheSame(t *testing.T) {
 		{"a short list that became long", func(t *testing.T, dir string) { put(t, filepath.Join(dir, "short.netset"), longList(500)) }, false},
 		{"another long list", func(t *testing.T, dir string) { put(t, filepath.Join(dir, "long.netset"), longList(1)) }, false},
 		{"a long list that became short", func(t *testing.T, dir string) { put(t, filepath.Join(dir, "long.netset"), "192.0.2.7\n") }, false},
+		{"another database", func(t *testing.T, dir string) {
+			put(t, filepath.Join(dir, "countries.mmdb"), countriesOf(t, now, mmdb.In("192.0.2.0/24", "DE")))
+		}, false},
+		{"no database", func(t *testing.T, dir string) { remove(t, filepath.Join(dir, "countries.mmdb")) }, false},
 		{"no long list", func(t *testing.T, dir string) { remove(t, filepath.Join(dir, "long.netset")) }, false},
 	} {
 		t.Run(c.what, func(t *testing.T) {
@@ -47,6 +55,7 @@ func TestATraceTellsWhetherALoadWouldReadTheSame(t *testing.T) {
 			put(t, filepath.Join(dir, "firewall.d/a.toml"), "# one\n")
 			put(t, filepath.Join(dir, "short.netset"), "192.0.2.7\n")
 			put(t, filepath.Join(dir, "long.netset"), longList(0))
+			put(t, filepath.Join(dir, "countries.mmdb"), small(t))
 			time.Sleep(200 * time.Millisecond) // beyond the tick of the kernel's clock
 			first, err := Load(root, Options{Now: now})
 			if err != nil {

@@ -21,6 +21,7 @@ func (d *Daemon) Status(ctx context.Context) (api.Status, error) {
 		_, _ = d.count(ctx)
 	}
 	d.foreign.asked(ctx)
+	d.watchCountries()
 	allowed, blocked := d.accounts.sums()
 	stats := d.audit.Stats()
 	s := api.Status{

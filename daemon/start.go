@@ -199,7 +199,6 @@ func (d *Daemon) start(ctx context.Context, first *loaded, began time.Time) erro
 	d.tellResumed(first)
 	// Whoever asks once it is ready learns of it.
 	d.watchSinks()
-	d.watchCountries()
 	if err := d.notify.Ready(d.statusText()); err != nil {
 		d.log.Warn("service manager not told", "error", err)
 	}
