@@ -26,6 +26,8 @@ type trial struct {
 	// open are flows that an earlier policy let open, cut those of them that were
 	// cut since.
 	open, cut map[tuple]bool
+	// bounded says that the shots tell what they are over.
+	bounded bool
 }
 
 // difference is a packet, or a counter, of which the answers differ.
@@ -65,7 +67,8 @@ func (r *trial) run(limit time.Duration) []difference {
 	r.n.must(err)
 	r.n.seen.forget()
 	r.n.fire(r.shots)
-	if found := r.words(); len(found) > 0 {
+	// Words do not tell what a packet is over.
+	if found := r.words(); len(found) > 0 && !r.bounded {
 		return found
 	}
 	// Nothing more may come once all has: the second look is for what came twice.
@@ -143,7 +146,7 @@ func (r *trial) wants(s *shot, d policy.Decision) string {
 				world = "is answered with a reset"
 			}
 		}
-		if d.Rule != nil && d.Rule.Log || d.By == "default" && log.Unmatched {
+		if d.Rule != nil && (d.Rule.Log || d.Over != 0 && !d.Rule.Quiet) || d.By == "default" && log.Unmatched {
 			entry = "drop"
 		}
 	}
@@ -201,7 +204,7 @@ func (r *trial) counters(decided map[string]uint64) []difference {
 	var found []difference
 	for _, by := range slices.Sorted(maps.Keys(after)) {
 		// The host itself has neighbours to find and groups to join.
-		if slices.Contains([]string{"loopback", "panic", "established", "icmpv6", "igmp"}, by) {
+		if slices.Contains([]string{"loopback", "panic", "established", "icmpv6", "igmp"}, by) || by == "banned" && r.bounded {
 			continue
 		}
 		if got := after[by] - r.before[by]; got != decided[by] && !r.unhooked(by) {
@@ -252,8 +255,8 @@ func (r *trial) words() []difference {
 
 // flow is all that is known of a shot, with who is banned.
 func (r *trial) flow(s *shot) policy.Flow {
-	f := s.flow(r.now)
-	f.Banned = s.direction != policy.Out && r.n.isBanned(s.packet.Source) || s.direction != policy.In && r.n.isBanned(s.packet.Destination)
+	f := s.counted(r.now)
+	f.Banned = f.Banned || s.direction != policy.Out && r.n.isBanned(s.packet.Source) || s.direction != policy.In && r.n.isBanned(s.packet.Destination)
 	return f
 }
 

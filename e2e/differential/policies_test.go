@@ -22,6 +22,8 @@ type author struct {
 	early bool
 	// kind says of a narrow rule whether it asks for ports, addresses or both.
 	kind int
+	// bounds puts bounds on rules, and this in front of their names: what a rule of the same name and bounds counted goes on.
+	bounds string
 }
 
 // document is a rule file in parts, so that some can be left out.
@@ -55,7 +57,7 @@ func (a *author) document() document {
 		n = 30 + a.r.IntN(220)
 	}
 	for i := range n {
-		name := fmt.Sprintf("r%d", i)
+		name := fmt.Sprintf("%sr%d", a.bounds, i)
 		text := a.rule(name, forward != "ignore")
 		if a.early && i < 3 && !one(a.r, 3) {
 			text = a.blocklist(name)
@@ -124,14 +126,17 @@ func (a *author) rule(name string, forward bool) string {
 	var keys []string
 	set := func(key, value string) { keys = append(keys, key+" = "+value) }
 	set("name", fmt.Sprintf("%q", name))
-	set("action", fmt.Sprintf("%q", pick(a.r, []string{"allow", "block", "reject"})))
+	action := pick(a.r, []string{"allow", "block", "reject"})
+	set("action", fmt.Sprintf("%q", action))
 	direction := pick(a.r, []string{"in", "in", "out", "out", "both"})
 	if forward && one(a.r, 4) {
 		direction = "forward"
 	}
 	set("direction", fmt.Sprintf("%q", direction))
 	a.kind = a.r.IntN(3)
-	a.traffic(set)
+	if a.bounds == "" || !a.bound(action, set) {
+		a.traffic(set)
+	}
 	remotes, locals := remoteTexts, localTexts
 	if a.narrow {
 		remotes, locals = narrowTexts, narrowLocalTexts

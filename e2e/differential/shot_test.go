@@ -16,6 +16,16 @@ type shot struct {
 	uid, gid  uint32 // of the sending socket, for out
 	// ordinary sends from a socket of TCP or UDP, for out; else a raw socket does.
 	ordinary bool
+	// over and banned are what the kernel's counters and bans should make of it, where a test foresees that.
+	over   map[policy.Name]policy.Bound
+	banned bool
+}
+
+// counted is all that is known of the shot, with what counters say.
+func (s shot) counted(now time.Time) policy.Flow {
+	f := s.flow(now)
+	f.Over, f.Banned = s.over, s.banned
+	return f
 }
 
 // flow is all that is known of the shot.
