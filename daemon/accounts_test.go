@@ -203,6 +203,62 @@ func TestSumsKeepPacketsOfRulesThatAreGone(t *testing.T) {
 	}
 }
 
+// What is over a bound is a part of the rule's packets, and blocked whatever the rule does.
+func TestWhatIsOverABoundIsBlocked(t *testing.T) {
+	rule := policy.Rule{Name: "ssh", Action: policy.Allow, Scope: policy.Inbound{}, Traffic: policy.AnyTraffic{}, Severity: policy.High,
+		Limit: &policy.Limit{Rate: policy.Rate{Packets: 10, Per: time.Minute}, Burst: 10, Per: policy.PerRule}}
+	within, excess := accountKey{rule: "ssh"}, accountKey{rule: "ssh", excess: true}
+	a, now := newAccounts(), time.Now()
+	a.inForce(now, policyOf(t, rule), nil)
+	counts := map[accountKey]reading{within: {Packets: 100}, excess: {Packets: 40, Sent: 25, Over: 15}}
+	a.read(now, counts)
+	for range 25 {
+		a.received(excess, now)
+	}
+	a.tick()
+	a.tick()
+	entries := a.due(now, true, 0)
+	if len(entries) != 1 || entries[0].EventType != audit.Suppressed || entries[0].PFW.Count != 15 || entries[0].PFW.Action != "block" ||
+		entries[0].PFW.Rule != "ssh" || entries[0].PFW.Severity != "high" || entries[0].PFW.Over == "" {
+		t.Errorf("entries %+v", entries)
+	}
+	sums := func(a *accounts, allowed, blocked uint64) {
+		t.Helper()
+		if x, y := a.sums(); x != allowed || y != blocked {
+			t.Errorf("allowed %d, blocked %d; want %d and %d", x, y, allowed, blocked)
+		}
+	}
+	sums(a, 60, 40)
+	if got := a.lastMatch(within); !got.Equal(now) {
+		t.Errorf("last match %s, want %s", got, now)
+	}
+	saved := a.ledger("boot", 0, nil)
+	restart := func(counts map[accountKey]reading, beyond map[accountKey]int64) (*accounts, []audit.Entry) {
+		again := newAccounts()
+		_, lost := again.restore(now, saved, beyond, counts)
+		return again, lost
+	}
+	// The next process finds all of it accounted for, and what was counted meanwhile lost.
+	again, lost := restart(counts, nil)
+	if sums(again, 60, 40); len(lost) > 0 {
+		t.Errorf("lost %+v", lost)
+	}
+	again, lost = restart(map[accountKey]reading{within: {Packets: 103}, excess: {Packets: 42, Sent: 27, Over: 15}},
+		map[accountKey]int64{keyOfEntry(audit.Account{Rule: "ssh", Action: "block", Over: "limit"}): 1})
+	if sums(again, 61, 42); len(lost) != 1 || lost[0].PFW.Count != 1 || lost[0].PFW.Over == "" {
+		t.Errorf("lost %+v", lost)
+	}
+	// The rule without its limit, and without any rule.
+	again, _ = restart(map[accountKey]reading{within: {Packets: 110}}, nil)
+	sums(again, 70, 40)
+	again, _ = restart(nil, nil)
+	sums(again, 60, 40)
+	rule.Limit = nil
+	a.inForce(now, policyOf(t, rule), map[accountKey]reading{excess: {Packets: 41, Sent: 26, Over: 15}})
+	a.read(now, map[accountKey]reading{within: {Packets: 105}})
+	sums(a, 64, 41)
+}
+
 func policyOf(t *testing.T, rules ...policy.Rule) *policy.Policy {
 	t.Helper()
 	p, problems := policy.New(policy.Defaults{Inbound: policy.Block, Outbound: policy.Allow}, policy.Log{Unmatched: true, Group: 100}, rules, time.Now())

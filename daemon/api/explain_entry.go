@@ -21,6 +21,7 @@ func ExplainEntry(p *policy.Policy, entry audit.Entry, now time.Time, bans BanOf
 	then := p.Rule(policy.Name(entry.PFW.Rule))
 	if then != nil {
 		learn(&flow, then)
+		flow.Over = overBy(then, entry.PFW.Over)
 	}
 	flow.Time = policy.Known(now)
 	e := newExplain(p, flow, bans)
@@ -35,6 +36,19 @@ func ExplainEntry(p *policy.Policy, entry audit.Entry, now time.Time, bans BanOf
 		e.File, e.Line = then.Origin.File, then.Origin.Line
 	}
 	return e, nil
+}
+
+// overBy says that a packet is over a bound of the rule, where that still has it.
+func overBy(r *policy.Rule, bound string) map[policy.Name]policy.Bound {
+	has := map[policy.Bound]bool{
+		policy.ByLimit: r.Limit != nil, policy.ByConnections: r.MaxConnections != nil, policy.ByBan: r.Ban != nil, policy.ByFullBan: r.Ban != nil,
+	}
+	for b, ok := range has {
+		if ok && b.String() == bound {
+			return map[policy.Name]policy.Bound{r.Name: b}
+		}
+	}
+	return nil
 }
 
 // flowOf reads what the entry knows of a packet.

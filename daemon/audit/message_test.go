@@ -21,6 +21,7 @@ func TestMessageReadsLikeASentence(t *testing.T) {
 		entry Entry
 	}{
 		{"BLOCKED in tcp 203.0.113.7:40312 -> 192.0.2.10:23 eth0 rule=no-telnet-smtp", telnet()},
+		{"BLOCKED in tcp 203.0.113.7:40312 -> 192.0.2.10:23 eth0 rule=no-telnet-smtp over=limit", with(telnet(), func(e *Entry) { e.PFW.Over = "limit" })},
 		{"REJECTED in tcp 203.0.113.7:40312 -> 192.0.2.10:23 eth0 rule=no-telnet-smtp", with(telnet(), func(e *Entry) { e.PFW.Action = "reject" })},
 		{"CUT in tcp 203.0.113.7:40312 -> 192.0.2.10:23 eth0 rule=no-telnet-smtp", with(telnet(), func(e *Entry) { e.EventType = Cut })},
 		{"BLOCKED in tcp [2001:db8::7]:40312 -> [2001:db8::7]:23 eth0 rule=no-telnet-smtp", with(telnet(), func(e *Entry) { e.SrcIP, e.DestIP = Host(v6), v6 })},

@@ -50,6 +50,12 @@ action = "reject"
 direction = "in"
 port = 113
 [[rule]]
+name = "slow"
+action = "reject"
+direction = "in"
+port = 119
+limit = { rate = "1000/second", per = "remote" }
+[[rule]]
 name = "welcome"
 action = "allow"
 direction = "in"
@@ -111,11 +117,11 @@ func openings() [][]byte {
 	return all
 }
 
-// mixture falls to three rules and the default, over both families.
+// mixture falls to four rules, one of them beyond its limit, and the default, over both families.
 func mixture() [][]byte {
 	var all [][]byte
 	for i := range 1000 {
-		p := hosts.Packet{Protocol: 17, SourcePort: uint16(20000 + i), DestinationPort: []uint16{27000, 27015, 113, 9}[i%4]}
+		p := hosts.Packet{Protocol: 17, SourcePort: uint16(20000 + i), DestinationPort: []uint16{27000, 27015, 113, 9, 119, 119}[i%6]}
 		if i%5 == 0 {
 			p.Protocol, p.Flags, p.DestinationPort = 6, hosts.SYN, 23
 		}
