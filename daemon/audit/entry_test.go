@@ -51,6 +51,12 @@ var golden = []struct {
 	{"suppressed", Entry{Timestamp: at, Seq: 5, EventType: Suppressed, Direction: "in", PFW: PFW{Rule: "default", Count: 123, Since: at.Add(-time.Second)}},
 		`{"timestamp":"2026-11-21T19:22:14.123456+0000","seq":5,"event_type":"suppressed","direction":"in",` +
 			`"pfw":{"rule":"default","count":123,"since":"2026-11-21T19:22:13.123456Z"}}`},
+	{"over a limit", with(ping(), func(e *Entry) {
+		e.EventType, e.PFW = Drop, PFW{Action: "block", Rule: "ping", Severity: "low", Over: "limit"}
+	}),
+		`{"timestamp":"2026-11-21T19:22:14.123456+0000","seq":4,"event_type":"drop","direction":"out",` +
+			`"out_iface":"wlan0","proto":"IPv6-ICMP","src_ip":"2001:db8::1","dest_ip":"2001:db8::2","icmp_type":128,"icmp_code":0,"packet_len":104,` +
+			`"pfw":{"action":"block","rule":"ping","severity":"low","over":"limit"}}`},
 	{"ban of a prefix", Entry{Timestamp: at, Seq: 6, EventType: Ban, SrcIP: netip.MustParsePrefix("2001:db8::/64"), PFW: PFW{Rule: "ssh", Reason: `"too" fast`, Until: at.Add(time.Hour)}},
 		`{"timestamp":"2026-11-21T19:22:14.123456+0000","seq":6,"event_type":"ban","src_ip":"2001:db8::/64",` +
 			`"pfw":{"rule":"ssh","reason":"\"too\" fast","until":"2026-11-21T20:22:14.123456Z"}}`},
@@ -113,7 +119,7 @@ func anyEntry(t *rapid.T) Entry {
 		SrcPort:  Opt[uint16]{rapid.Uint16().Draw(t, "port"), true},
 		ICMPType: Opt[uint8]{rapid.Uint8().Draw(t, "icmp"), true}, PacketLen: rapid.IntRange(0, math.MaxUint16).Draw(t, "len"),
 		PFW: PFW{
-			Action: word("action"), Rule: word("rule"), Reason: word("reason"), Severity: word("severity"),
+			Action: word("action"), Rule: word("rule"), Reason: word("reason"), Severity: word("severity"), Over: word("over"),
 			UID: Opt[uint32]{rapid.Uint32().Draw(t, "uid"), true}, User: word("user"), PID: rapid.IntRange(0, 1<<22).Draw(t, "pid"),
 			Exe: word("exe"), Unit: word("unit"), Count: rapid.Uint64().Draw(t, "count"), Since: moment("since"), Until: moment("until"),
 			Generation: rapid.Uint64().Draw(t, "generation"),
