@@ -167,14 +167,14 @@ func (c *countries) load() (*country.Database, *fault) {
 		return nil, l.unread(c.path, err)
 	}
 	defer f.Close()
-	var id identity
-	sure := false
-	if info, err := f.Stat(); err == nil {
-		id, sure = identify(info)
+	info, err := f.Stat()
+	if err != nil {
+		return nil, l.unread(c.path, err)
 	}
+	id, sure := identify(info)
 	db := l.kept.database(c.path, id, c.want)
 	if db == nil {
-		data, err := readAll(f, c.path)
+		data, err := readSized(f, c.path, info.Size())
 		if err != nil {
 			return nil, l.unread(c.path, err)
 		}

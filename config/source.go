@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -166,15 +167,19 @@ func regular(f *os.File, err error) (*os.File, error) {
 	return f, nil
 }
 
-func readAll(r io.Reader, path string) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
-	if err != nil {
+func readAll(r io.Reader, path string) ([]byte, error) { return readSized(r, path, 0) }
+
+// readSized is readAll of what is most likely so many bytes, with no more memory than that.
+func readSized(r io.Reader, path string, size int64) ([]byte, error) {
+	var data bytes.Buffer
+	data.Grow(int(min(size, maxFile)) + bytes.MinRead)
+	if _, err := data.ReadFrom(io.LimitReader(r, maxFile+1)); err != nil {
 		return nil, err
 	}
-	if len(data) > maxFile {
+	if data.Len() > maxFile {
 		return nil, tooLarge(path)
 	}
-	return data, nil
+	return data.Bytes(), nil
 }
 
 func tooLarge(path string) error { return fmt.Errorf("%s is larger than %d MiB", path, maxFile>>20) }

@@ -188,7 +188,7 @@ func FuzzRead(f *testing.F) {
 		f.Add(database(f, mmdbwriter.Options{RecordSize: size}, mmdb.Network{Prefix: "192.0.2.0/24", Record: mmdb.Record("CN", "US")}, mmdb.Network{Prefix: "2a00::/12", Record: mmdb.Record("", "DE")}))
 	}
 	f.Add(database(f, mmdbwriter.Options{IPVersion: 4}, mmdb.Network{Prefix: "192.0.2.0/24", Record: mmdb.Record("CN", "US")}))
-	f.Add([]byte(`{"pfw":"countries","countries":{"CN":{"networks":1,"prefixes":["192.0.2.0/24"]},"DE":{}}}`))
+	f.Add([]byte("{\"pfw\":\"countries\",\"networks\":{\"CN\":1,\"DE\":0}}\nCN 192.0.2.0/24\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d, err := Read(data, []Code{"CN", "DE"})
 		if err == nil && len(d.Countries) != 2 {
