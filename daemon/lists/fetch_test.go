@@ -139,11 +139,11 @@ func TestFetch(t *testing.T) {
 		{"a bomb", func(w http.ResponseWriter, _ *http.Request) { say(t, w, bomb) }, "!it is larger than 1 MiB"},
 		{"a bomb of zstd", func(w http.ResponseWriter, _ *http.Request) { say(t, w, zstandard(t, strings.Repeat("\n", 10<<20))) }, "!it is larger than 1 MiB"},
 		{"a bomb in a bomb", func(w http.ResponseWriter, _ *http.Request) { say(t, w, gzipped(t, bomb)) }, "!it is larger than 1 MiB"},
-		{"sent in a circle", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"x", 302) },
+		{"sent in a circle", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"x", http.StatusFound) },
 			"!the server sends elsewhere more than 5 times"},
 		{"sent elsewhere", func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path != "/there" {
-				http.Redirect(w, r, "/there", 301)
+				http.Redirect(w, r, "/there", http.StatusMovedPermanently)
 				return
 			}
 			if r.Referer() != "" {
@@ -151,7 +151,9 @@ func TestFetch(t *testing.T) {
 			}
 			say(t, w, text)
 		}, text},
-		{"sent to a file", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "file:///etc/passwd", 302) },
+		{"sent to a file", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
+		},
 			`!the server sends to "file", which is neither https nor http`},
 		{"no http", func(w http.ResponseWriter, _ *http.Request) {
 			conn, _, err := http.NewResponseController(w).Hijack()
@@ -280,14 +282,14 @@ func TestWhoIsTrusted(t *testing.T) {
 	var to string
 	secure, roots := serve(t, true, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/elsewhere" {
-			http.Redirect(w, r, to, 302)
+			http.Redirect(w, r, to, http.StatusFound)
 			return
 		}
 		say(t, w, text)
 	})
 	trusting := patient
 	trusting.roots = roots
-	there, _ := serve(t, false, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, secure+r.URL.Path, 302) })
+	there, _ := serve(t, false, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, secure+r.URL.Path, http.StatusFound) })
 	for _, c := range []struct {
 		url      string
 		l        limits
