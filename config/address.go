@@ -136,6 +136,11 @@ func (r *reader) addresses(key string, lists *lists) policy.Addresses {
 		if w := lists.nothing(s); w != nil {
 			r.warn(key, v.at, w)
 		}
+		if n := len(side.names); n > 0 && strings.HasPrefix(s, domainPrefix) {
+			if w := unseen(side.names[n-1]); w != nil {
+				r.warn(key, v.at, w)
+			}
+		}
 	}
 	bad := r.failed
 	r.failed = before || bad
@@ -145,14 +150,18 @@ func (r *reader) addresses(key string, lists *lists) policy.Addresses {
 	for _, w := range append(covered(named.spans), covered(excluded.spans)...) {
 		r.warn(key, w.at, w.fault)
 	}
-	if set := named.alone(&excluded); set != nil {
-		return policy.NewAddresses(set, short(text))
+	set := named.alone(&excluded)
+	if set == nil {
+		var w *fault
+		if set, w = lists.make(strings.Join(text, "\n"), &named, &excluded); w != nil {
+			r.fail(key, r.value(key).at, w)
+		}
 	}
-	set, w := lists.make(strings.Join(text, "\n"), &named, &excluded)
-	if w != nil {
-		r.fail(key, r.value(key).at, w)
+	out := policy.NewAddresses(set, short(text))
+	if len(named.names) > 0 {
+		out = out.Or(policy.NewDomains(named.names...), excluded.all())
 	}
-	return policy.NewAddresses(set, short(text))
+	return out.Except(policy.NewDomains(excluded.names...))
 }
 
 // mostRanges bounds the ranges in sets that rules make of lists, which are copies: eight of a list of a million.
@@ -173,17 +182,17 @@ func (l *lists) make(text string, named, excluded *end) (*policy.AddressSet, *fa
 			"the rules of the files combine their lists to more than %d ranges", mostRanges)
 	}
 	set := policy.AllAddresses()
-	if named.any {
+	if named.any || len(named.names) > 0 {
 		set = named.set()
 	}
 	if excluded.any {
 		var rest *policy.AddressSet
-		if list := excluded.alone(&end{}); list != nil && !named.any {
+		if list := excluded.alone(&end{}); list != nil && !named.any && len(named.names) == 0 {
 			rest = list.Complement() // which it remembers
 		} else {
 			rest = set.Without(excluded.set())
 		}
-		if empty(rest) && !empty(set) {
+		if empty(rest) && !empty(set) && len(named.names) == 0 {
 			return rest, wrong("name more, or exclude less", "the exclusions leave no address, so the rule can never match")
 		}
 		set = rest
@@ -212,7 +221,17 @@ type end struct {
 	sets  []*policy.AddressSet
 	seen  map[*policy.AddressSet]bool
 	spans []placed
+	// any says that there is any of the above, names are beside it.
 	any   bool
+	names []policy.Domain
+}
+
+// all gives the set of what there is beside names, nil where there is nothing.
+func (e *end) all() *policy.AddressSet {
+	if !e.any {
+		return nil
+	}
+	return e.set()
 }
 
 // alone gives the set of the one list that is named, where nothing else is; nil otherwise.
@@ -231,6 +250,11 @@ type placed struct {
 }
 
 func (e *end) add(s string, v *value, lists *lists) *fault {
+	if name, ok := strings.CutPrefix(s, domainPrefix); ok {
+		d, w := lists.domain(name)
+		e.names = append(e.names, d)
+		return w
+	}
 	e.any = true
 	if name, ok := strings.CutPrefix(s, "@"); ok {
 		return e.addSet(lists.set(name))

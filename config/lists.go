@@ -48,6 +48,8 @@ type lists struct {
 	texts map[string]bool
 	// countries are those of [geoip].
 	countries *countries
+	// domains are the names in all rules.
+	domains map[policy.Domain]bool
 }
 
 // lan is the built-in list: private addresses (RFC 1918), unique local ones (RFC 4193) and those of a link (RFC 3927,
@@ -148,6 +150,9 @@ func (r *reader) entries(v *value) *List {
 			continue
 		case strings.HasPrefix(text, countryPrefix):
 			r.fail("entries", item.at, wrong(fmt.Sprintf("name it in the rule: remote = %q", text), "%q: a list has no countries", text))
+			continue
+		case strings.HasPrefix(text, domainPrefix):
+			r.fail("entries", item.at, wrong(fmt.Sprintf("name it in the rule: remote = %q", text), "%q: a list has no names", text))
 			continue
 		case w != nil:
 			r.fail("entries", item.at, w)

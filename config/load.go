@@ -33,7 +33,7 @@ func Load(path string, o Options) (*Config, error) {
 	l.names = &names{src: l.src, guesses: l.guesses}
 	l.lists = &lists{src: l.src, kept: o.Kept, long: map[string]keptList{}, beneath: l.beneath, control: o.Control, guesses: l.guesses, made: map[string]*policy.AddressSet{},
 		byName: map[string]*List{}, broken: map[string]bool{}, places: map[string]string{},
-		cache: o.Cache, fresh: o.Fresh, again: o.Again, unsure: map[policy.Name]unsure{}, texts: map[string]bool{}}
+		cache: o.Cache, fresh: o.Fresh, again: o.Again, unsure: map[policy.Name]unsure{}, texts: map[string]bool{}, domains: map[policy.Domain]bool{}}
 	l.lists.countries = &countries{lists: l.lists, now: o.Now}
 	if err := l.files(); err != nil {
 		return nil, err

@@ -207,20 +207,74 @@ func (r AddressRange) Prefix() (netip.Prefix, bool) {
 type Addresses struct {
 	set  *AddressSet
 	text string
+	// named adds the addresses of names, and except takes those of other names out. Of what names add, minus is taken out;
+	// nil is nothing.
+	named, except Domains
+	minus         *AddressSet
 }
 
 // NewAddresses asks for an address of the set; text is how the file says it.
-func NewAddresses(set *AddressSet, text string) Addresses { return Addresses{set, text} }
+func NewAddresses(set *AddressSet, text string) Addresses { return Addresses{set: set, text: text} }
+
+// Or adds the addresses of names, but for those in minus.
+func (a Addresses) Or(names Domains, minus *AddressSet) Addresses {
+	a.named, a.minus = names, minus
+	return a
+}
+
+// Except takes out the addresses of names.
+func (a Addresses) Except(names Domains) Addresses {
+	a.except = names
+	return a
+}
 
 // Any tells whether every address will do.
 func (a Addresses) Any() bool { return a.set == nil }
 
-// Set gives the addresses that satisfy the rule.
+// Set gives the addresses that satisfy the rule, but for what names say.
 func (a Addresses) Set() *AddressSet {
 	if a.set == nil {
 		return all
 	}
 	return a.set
+}
+
+// Named gives the names whose addresses satisfy the rule too, where they are among allowed.
+func (a Addresses) Named() (names Domains, allowed *AddressSet) {
+	if a.minus == nil {
+		return a.named, all
+	}
+	return a.named, a.minus.Complement()
+}
+
+// Excepted gives the names whose addresses do not satisfy the rule.
+func (a Addresses) Excepted() Domains { return a.except }
+
+// Static tells whether names have no part in it.
+func (a Addresses) Static() bool { return a.named.None() && a.except.None() }
+
+// empty tells whether no address of the family will do, whatever addresses names have.
+func (a Addresses) empty(f Family) bool { return a.Set().Empty(f) && a.named.None() }
+
+// all tells whether every address of the family will do, whatever addresses names have.
+func (a Addresses) all(f Family) bool { return a.Set().All(f) && a.except.None() }
+
+// has tells whether the address will do.
+func (a Addresses) has(addr netip.Addr, f *Flow) answer {
+	in := holds(a.set.Contains(addr))
+	if in != yes && (a.minus == nil || !a.minus.Contains(addr)) {
+		in = a.named.of(addr, f)
+	}
+	if in == no || a.except.None() {
+		return in
+	}
+	switch a.except.of(addr, f) {
+	case yes:
+		return no
+	case maybe:
+		return maybe
+	}
+	return in
 }
 
 var all = AllAddresses()

@@ -92,7 +92,7 @@ func (m *Match) impossible() (key, why string) {
 	families := func(a Addresses) []Family {
 		var out []Family
 		for _, f := range Families {
-			if !a.Set().Empty(f) {
+			if !a.empty(f) {
 				out = append(out, f)
 			}
 		}

@@ -42,7 +42,7 @@ func (p *Policy) Decide(f Flow) Decision {
 		a, failed := r.meets(&f)
 		step := Step{Rule: r, Matched: a == yes}
 		if a == yes {
-			step.Why = "all that the rule asks for holds"
+			step.Why = "all that the rule asks for holds" + r.namesMet(&f)
 			d.Steps = append(d.Steps, step)
 			steps := d.Steps
 			d = r.decide(&f)
@@ -81,12 +81,15 @@ func (p *Policy) Refused(f Flow) (Decision, bool) {
 }
 
 // Standing is what the policy says of a connection that is open: what refuses it where Refused says so, else what allows
-// it. Where that depends on an unknown fact, it is what allows it without regard to the fact, else the first that may.
+// it. Where that depends on an unknown fact, it is what allows it without regard to the fact, else the first that may. One
+// that is under way is taken to go to a name that had its address before only where nothing else allows it.
 func (p *Policy) Standing(f Flow) Decision {
 	certain := true
 	var refusal *Decision
-	for _, world := range p.worlds(f) {
-		d := p.judge(&world)
+	worlds := p.worlds(f)
+	for i := range worlds {
+		worlds[i].UnderWay = false
+		d := p.judge(&worlds[i])
 		if d.Verdict == Allow {
 			return d
 		}
@@ -94,6 +97,14 @@ func (p *Policy) Standing(f Flow) Decision {
 			refusal = &d
 		} else if refusal.By != d.By {
 			certain = false
+		}
+	}
+	for i := range worlds {
+		if worlds[i].UnderWay = f.UnderWay && f.Names != nil; !worlds[i].UnderWay {
+			break
+		}
+		if d := p.judge(&worlds[i]); d.Verdict == Allow {
+			return d
 		}
 	}
 	if !certain {
@@ -113,7 +124,8 @@ func (p *Policy) judge(f *Flow) Decision {
 		return Decision{Verdict: a.Verdict(), By: a.String(), Reason: a.Text()}
 	}
 	for _, r := range p.rules {
-		if a, _ := r.meets(f); a == yes {
+		// Of what is under way, a name may have had the address.
+		if a, _ := r.meets(f); a == yes || a == maybe && f.UnderWay && r.Action == Allow {
 			return r.decide(f)
 		}
 	}
@@ -173,9 +185,9 @@ func why(r *Rule, f *Flow, c criterion) string {
 	case bySourcePort:
 		return differs("source port", f.SourcePort, ports.Source.String(), nil)
 	case bySource:
-		return addressDiffers(source, f.Source, m.Source, f.Family)
+		return addressDiffers(source, f, f.Source, m.Source)
 	case byDestination:
-		return addressDiffers(destination, f.Destination, m.Destination, f.Family)
+		return addressDiffers(destination, f, f.Destination, m.Destination)
 	case byInInterface:
 		return differs("interface", f.InInterface, joined(m.InInterfaces), nil)
 	case byOutInterface:

@@ -97,8 +97,8 @@ func (s PortSet) facets(first bool) []facet {
 
 func (a Addresses) facets(f Family, first bool) []facet {
 	switch {
-	case a.Any():
-		return nil
+	case a.Any(), !first && !a.named.None():
+		return nil // names may have any address
 	case f == IPv4:
 		return a.set.v4.facets(first, func(s span[uint32]) facet {
 			return around(front(uint64(s.first), 32), front(uint64(s.last), 32), 32)

@@ -58,6 +58,10 @@ type Flow struct {
 	// Over says what the kernel's counters make of the packet: the bound that it is over of a rule. What is not said is
 	// within.
 	Over map[Name]Bound
+	// Names knows which addresses names have; nil is no address of any.
+	Names Naming
+	// UnderWay says that it was opened before, when names may have had other addresses.
+	UnderWay bool
 }
 
 // answer is what a criterion says of a flow.

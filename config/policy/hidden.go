@@ -102,14 +102,27 @@ func (m *Match) coversAddresses(other *Match, work *int) bool {
 	return true
 }
 
+// coversEnd tells whether a takes all that b asks for, whatever addresses names have.
 func coversEnd(a, b Addresses, f Family, work *int) bool {
 	switch {
-	case a.Any() || a.set == b.set:
+	case a.all(f):
+		return true
+	case !b.except.covers(a.except, work) || !coversSet(a.Set(), b.Set(), f, work):
+		return false
+	case b.named.None() || a.Set().All(f):
+		return true
+	}
+	return a.named.covers(b.named, work) && (a.minus == nil || b.minus != nil && coversSet(b.minus, a.minus, f, work))
+}
+
+func coversSet(a, b *AddressSet, f Family, work *int) bool {
+	switch {
+	case a == b:
 		return true
 	case f == IPv4:
-		return covers(a.set.v4, b.Set().v4, work)
+		return covers(a.v4, b.v4, work)
 	}
-	return covers(a.set.v6, b.Set().v6, work)
+	return covers(a.v6, b.v6, work)
 }
 
 // coversInterfaces tells whether every interface of b is one of a; an empty list asks for nothing.

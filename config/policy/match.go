@@ -56,9 +56,9 @@ func (m *Match) ask(c criterion, f *Flow) answer {
 		t, ok := m.Traffic.(OnPorts)
 		return ask(f.SourcePort, !ok || t.Source.Any(), t.Source.Contains)
 	case bySource:
-		return askAddress(f.Source, f.Family, m.Source)
+		return askAddress(f.Source, f, m.Source)
 	case byDestination:
-		return askAddress(f.Destination, f.Family, m.Destination)
+		return askAddress(f.Destination, f, m.Destination)
 	case byInInterface:
 		return askInterface(f.InInterface, m.InInterfaces)
 	case byOutInterface:
@@ -97,22 +97,25 @@ func holds(b bool) answer {
 	return no
 }
 
-func askAddress(f Field[netip.Addr], family Family, a Addresses) answer {
+func askAddress(end Field[netip.Addr], f *Flow, a Addresses) answer {
 	if a.Any() {
 		return yes
 	}
 	// Whatever the address is, it is of the flow's family; one that no address of the family can meet is not met.
-	if a.set.Empty(family) {
+	if a.empty(f.Family) {
 		return no
 	}
-	if a.set.All(family) && f.state != absent {
+	if a.all(f.Family) && end.state != absent {
 		return yes
 	}
-	if f.state == anything {
+	switch end.state {
+	case anything:
 		// Only this machine's own address may stand for any, and a machine owns neither groups nor broadcast.
-		return holds(!a.set.Only(family).Without(ownedByNobody).Empty(family))
+		return holds(!a.named.None() || !a.set.Only(f.Family).Without(ownedByNobody).Empty(f.Family))
+	case known:
+		return a.has(end.value, f)
 	}
-	return ask(f, false, a.set.Contains)
+	return ask(end, false, a.set.Contains)
 }
 
 // ownedByNobody holds the addresses that no interface can have: unspecified, multicast, limited broadcast (RFC 6890).

@@ -52,12 +52,16 @@ func (i Interface) overlaps(other Interface) bool {
 
 func sameID(a, b Account) bool { return a.ID == b.ID }
 
+// overlaps takes it that names may have any address.
 func (a Addresses) overlaps(other Addresses, f Family) bool {
-	x, y := a.Set(), other.Set()
-	switch {
-	case x.Empty(f) || y.Empty(f):
+	if a.empty(f) || other.empty(f) {
 		return false
-	case f == IPv4:
+	}
+	if !a.named.None() || !other.named.None() {
+		return true
+	}
+	x, y := a.Set(), other.Set()
+	if f == IPv4 {
 		return intersect(x.v4, y.v4).len() > 0
 	}
 	return intersect(x.v6, y.v6).len() > 0

@@ -52,7 +52,8 @@ type Log struct {
 	Allowed bool
 	// Cap bounds the log packets of each rule.
 	Cap Rate
-	// Group is the nflog group of what is refused; Group+1 carries allowed connections.
+	// Group is the nflog group of what is refused; Group+1 carries allowed connections, and Group+2 the DNS answers that names
+	// in rules are for.
 	Group uint16
 }
 
@@ -149,4 +150,25 @@ func (p *Policy) Edges(after, until time.Time) []time.Time {
 	}
 	slices.SortFunc(out, time.Time.Compare)
 	return slices.CompactFunc(out, time.Time.Equal)
+}
+
+// Named lists the names that rules ask for together, each once, in the order of the rules.
+func (p *Policy) Named() []Domains {
+	var out []Domains
+	seen := map[string]bool{}
+	for _, r := range p.rules {
+		for _, d := range Directions {
+			m, ok := r.Match(d)
+			if !ok || r.Disabled {
+				continue
+			}
+			for _, names := range []Domains{m.Source.named, m.Source.except, m.Destination.named, m.Destination.except} {
+				if key := names.String(); !names.None() && !seen[key] {
+					seen[key] = true
+					out = append(out, names)
+				}
+			}
+		}
+	}
+	return out
 }

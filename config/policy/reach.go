@@ -169,7 +169,7 @@ func (r *Reacher) add(to *Reach, f Family, t Turnout) {
 	}
 	opening := Opening{Turnout: t}
 	for _, before := range to.Refusals {
-		if t.match == nil || t.match.Source.Any() || r.meet(t.match.Source.set, before.match.Source, f) {
+		if t.match == nil || t.match.Source.Any() || !t.match.Source.Static() || r.meet(t.match.Source.set, before.match.Source, f) {
 			opening.Except = append(opening.Except, before)
 		}
 	}
@@ -206,17 +206,17 @@ func holdsSome(a Addresses, set *AddressSet, f Family) answer {
 	}
 	rest := set.Only(f).Without(a.set)
 	switch {
-	case rest.Empty(f):
+	case rest.Empty(f) && a.except.None():
 		return yes
-	case rest.Covers(set.Only(f)):
+	case rest.Covers(set.Only(f)) && a.named.None():
 		return no
 	}
-	return maybe
+	return maybe // also where names are to tell
 }
 
-// meet tells whether the rule asks for some of the remotes.
+// meet tells whether the rule asks for some of the remotes. Names may have any address.
 func (r *Reacher) meet(remotes *AddressSet, a Addresses, f Family) bool {
-	if a.Any() {
+	if a.Any() || !a.named.None() {
 		return true
 	}
 	m := meeting{pair{remotes, a.set}, f}
@@ -229,10 +229,13 @@ func (r *Reacher) meet(remotes *AddressSet, a Addresses, f Family) bool {
 	return met
 }
 
-// without gives the remotes that are left after a rule.
+// without gives the remotes that are left after a rule, whatever addresses names have.
 func (r *Reacher) without(left *AddressSet, a Addresses) *AddressSet {
-	if a.Any() {
+	switch {
+	case a.Any():
 		return new(AddressSet)
+	case !a.except.None():
+		return left
 	}
 	p := pair{left, a.set}
 	less, ok := r.less[p]

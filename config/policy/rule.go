@@ -119,7 +119,7 @@ func (m *Match) Families() []Family {
 	var out []Family
 	for _, f := range Families {
 		list, any := m.Traffic.protocols(f)
-		if (any || len(list) > 0) && !m.Source.Set().Empty(f) && !m.Destination.Set().Empty(f) {
+		if (any || len(list) > 0) && !m.Source.empty(f) && !m.Destination.empty(f) {
 			out = append(out, f)
 		}
 	}
