@@ -149,6 +149,9 @@ func (s *set) elements(yield func(element) bool) {
 		if s.to != nil {
 			e.verdict = s.to[at].verdict()
 		}
+		if s.left != nil {
+			e.timeout = s.left(at)
+		}
 		at++
 		if !yield(e) {
 			return

@@ -18,6 +18,8 @@ type Options struct {
 	// EndsHere says that nothing is passed on in the network namespace, as Table.EndsHere tells, and Banned that somebody is
 	// banned: then packets are dropped before conntrack, which else would be wrong, or would cost everybody for nothing.
 	EndsHere, Banned bool
+	// Resolver fills the sets of addresses that names have, where they are not in the kernel yet.
+	Resolver Resolver
 
 	// linear asks line after line, for a test to compare with.
 	linear bool
@@ -40,6 +42,7 @@ func Compile(p *policy.Policy, o Options) Ruleset {
 	for _, s := range dynamicSets(p.Bans()) {
 		c.keep(s)
 	}
+	c.nameSets()
 	for _, a := range p.Always() {
 		c.counter(alwaysCounter + a.String())
 	}
@@ -50,6 +53,7 @@ func Compile(p *policy.Policy, o Options) Ruleset {
 		c.direction(d)
 	}
 	c.dropEarly()
+	c.copies()
 	if c.rejects {
 		c.chains = append(c.chains, c.reject())
 	}

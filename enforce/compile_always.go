@@ -8,7 +8,7 @@ import (
 
 // always gives the rules that stand before those of the file; bans says that it is asked here who is banned.
 func (c *compiler) always(d policy.Direction, bans bool) []rule {
-	var out []rule
+	out := c.copying(d)
 	add := func(statements ...statement) { out = append(out, rule{statements: statements}) }
 	inForce := func(a policy.Always) count { return c.counter(alwaysCounter + a.String()) }
 

@@ -70,18 +70,18 @@ func leading(p *policy.Policy) (rules []*policy.Rule) {
 	return rules
 }
 
-// onlySource tells whether a match asks for nothing but where a packet is from.
+// onlySource tells whether a match asks for nothing but where a packet is from, by what the file says and not by names.
 func onlySource(m *policy.Match) bool {
 	rest := *m
 	rest.Source = policy.Addresses{}
-	return !m.Source.Any() && reflect.DeepEqual(rest, policy.Match{Direction: m.Direction, Traffic: policy.AnyTraffic{}})
+	return !m.Source.Any() && m.Source.Static() && reflect.DeepEqual(rest, policy.Match{Direction: m.Direction, Traffic: policy.AnyTraffic{}})
 }
 
 // onlyDestination tells the same of where it goes.
 func onlyDestination(m *policy.Match) bool {
 	rest := *m
 	rest.Destination = policy.Addresses{}
-	return !m.Destination.Any() && reflect.DeepEqual(rest, policy.Match{Direction: m.Direction, Traffic: policy.AnyTraffic{}})
+	return !m.Destination.Any() && m.Destination.Static() && reflect.DeepEqual(rest, policy.Match{Direction: m.Direction, Traffic: policy.AnyTraffic{}})
 }
 
 // dropEarly makes the chain before conntrack.

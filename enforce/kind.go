@@ -57,6 +57,10 @@ var (
 	hash4Kind = kind{typeText: "type ipv4_addr", datatype: nftables.TypeIPAddr, bytes: 4, spell: addressText}
 	hash6Kind = kind{typeText: "type ipv6_addr", datatype: nftables.TypeIP6Addr, bytes: 16, spell: addressText}
 
+	// Addresses that names have.
+	name4Kind = kind{typeText: "type ipv4_addr", datatype: nftables.TypeIPAddr, bytes: 4, spell: addressText}
+	name6Kind = kind{typeText: "type ipv6_addr", datatype: nftables.TypeIP6Addr, bytes: 16, spell: addressText}
+
 	// An IPv6 remote is banned by its /64: the key is the address with the rest zero.
 	banned4Kind = kind{typeText: "type ipv4_addr", datatype: nftables.TypeIPAddr, bytes: 4}
 	banned6Kind = kind{typeText: "type ipv6_addr", datatype: nftables.TypeIP6Addr, bytes: 16}
@@ -143,6 +147,9 @@ func (s *set) text() string {
 		b.WriteString(s.kind.spell(e.first[:s.kind.bytes], e.last[:s.kind.bytes]))
 		if s.to != nil {
 			b.WriteString(" : " + s.to[at].statement().text())
+		}
+		if s.left != nil {
+			fmt.Fprintf(&b, " timeout %ds", int64(max(s.left(at), time.Second)/time.Second))
 		}
 		at++
 		separator = ",\n\t\t\t     "

@@ -112,19 +112,20 @@ func (c *compiler) conditions(l *line, k known) [][]statement {
 	implied := k.family != 0
 	for _, e := range []end{source, destination} {
 		d, a := e.dimension(), l.ends[e-source]
-		switch {
-		case !(l.asks &^ k.decided).has(d.fact() | listedOf(d)):
-			continue
-		case implied:
+		names := l.namesOf(d)
+		asks := (l.asks &^ k.decided).has(d.fact() | listedOf(d))
+		if (asks || len(names) > 0) && implied {
 			add(impliedFamily{k.family})
 			implied = false
 		}
 		switch {
+		case !asks:
 		case singly && !aroundHole(a.Set(), l.family) && l.asks.has(d.fact()):
 			value(d)
 		default:
 			add(c.address(a, l.family, e))
 		}
+		add(names...)
 	}
 	for _, d := range []dimension{byProtocol, bySourcePort, byPort} {
 		value(d)

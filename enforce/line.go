@@ -16,6 +16,8 @@ type line struct {
 	// ends holds the addresses that will do, as they are to be written: of the source and of the destination.
 	ends  [2]policy.Addresses
 	sides [2]policy.Interface
+	// named asks for addresses of names.
+	named []lookup
 	clock []statement
 	to    string // the decider's chain
 	// back says that to is a chain that may decide nothing.
@@ -44,13 +46,14 @@ const (
 // facts is a set of dimensions, and of what else a line may ask for.
 type facts uint16
 
-// Beside the dimensions: a list of addresses that is too long to be taken apart, and the clock.
+// Beside the dimensions: a list of addresses that is too long to be taken apart, the clock, and names.
 const (
 	listedSource facts = 1 << (dimensions + iota)
 	listedDestination
 	byClock
 	// headedDecided says that the protocol is none that has lines of its own.
 	headedDecided
+	byName
 )
 
 func (d dimension) fact() facts { return 1 << d }
@@ -120,10 +123,10 @@ func heads(any line, m *policy.Match) []line {
 	for _, f := range families {
 		l := any
 		l.family = f
-		l.address(source, m.Source)
-		l.address(destination, m.Destination)
 		l.traffic(m.Traffic, f)
-		out = append(out, l)
+		for _, way := range l.addresses(source, m.Source) {
+			out = append(out, way.addresses(destination, m.Destination)...)
+		}
 	}
 	return out
 }
@@ -135,6 +138,9 @@ func sameForBoth(m *policy.Match) bool {
 			return false
 		}
 	}
+	if !m.Source.Excepted().None() || !m.Destination.Excepted().None() {
+		return false
+	}
 	if _, icmp := m.Traffic.(policy.OfICMPTypes); icmp {
 		return false
 	}
@@ -145,10 +151,7 @@ func sameForBoth(m *policy.Match) bool {
 
 // address asks for an address of the line's family; for nothing where every one will do.
 func (l *line) address(e end, a policy.Addresses) {
-	d, long := bySource, listedSource
-	if e == destination {
-		d, long = byDestination, listedDestination
-	}
+	d, long := e.dimension(), listedSource<<(e-source)
 	switch s := a.Set(); {
 	case s.All(l.family):
 		return

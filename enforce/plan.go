@@ -187,6 +187,9 @@ func (p *plan) swapSets(b *batch) {
 		}
 		b.addSet(s, s.name)
 		e := b.elementsOf("add", unix.NFT_MSG_NEWSETELEM, s.name)
+		for x := range s.elements {
+			e.add(x)
+		}
 		for _, x := range s.carried {
 			e.add(x)
 		}
@@ -223,6 +226,11 @@ func (p *plan) stage(commit func(*batch) error, fill func(s *set, kernelName str
 		s := &p.ruleset.sets[i]
 		if _, there := t.last.Sets[s.name]; s.dynamic && !there {
 			b.addSet(s, s.name)
+			e := b.elementsOf("add", unix.NFT_MSG_NEWSETELEM, s.name)
+			for x := range s.elements {
+				e.add(x)
+			}
+			e.flush()
 		}
 		if !p.fresh[s.name] {
 			continue

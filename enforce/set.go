@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"net/netip"
+	"time"
 
 	"pfw/config/policy"
 )
@@ -17,14 +18,16 @@ import (
 type set struct {
 	name string
 	kind *kind
-	// dynamic sets are empty at first and filled while the table is in force; their elements end by themselves.
+	// dynamic sets are filled while the table is in force; their elements end by themselves.
 	dynamic bool
 	// byRules says that rules fill a dynamic set, ofRule that it belongs to one rule and comes and goes with it, and untimed
 	// that an element ends once it counts nothing, and not after a time.
 	byRules, ofRule, untimed bool
-	size                     uint32 // in elements at most, of what is a hash; 0: none
-	count                    int    // of spans
-	spans                    iter.Seq[span]
+	// left is for how long each span is in a dynamic set that is not empty at first.
+	left  func(i int) time.Duration
+	size  uint32 // in elements at most, of what is a hash; 0: none
+	count int    // of spans
+	spans iter.Seq[span]
 	// share is what of a long list the set holds, nil for others.
 	share *share
 	// carried are elements that a dynamic set is made with.
