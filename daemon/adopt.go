@@ -75,6 +75,7 @@ func (d *Daemon) adopt(ctx context.Context, list []connection) {
 	ended := 0
 	for _, c := range list {
 		f := c.flow(now)
+		f.Names, f.UnderWay = d.domains.book, true
 		_, _, f.Banned = d.bans.of(&f, now)
 		why, sure := p.Refused(f)
 		if !sure {

@@ -22,7 +22,7 @@ func (d *Daemon) cut(ctx context.Context, now time.Time) {
 	d.bans.met.Store(true)
 	err := d.uncut(ctx, now)
 	if err == nil {
-		err = d.cutRefused(ctx, now, false)
+		err = d.cutRefused(ctx, now, nil)
 	}
 	if err != nil {
 		d.notCut(err)
@@ -43,7 +43,7 @@ func (d *Daemon) cutBanned(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	d.sparePeers(ctx)
-	if err := d.cutRefused(ctx, time.Now(), true); err != nil {
+	if err := d.cutRefused(ctx, time.Now(), func(_ *enforce.Connection, f *policy.Flow) bool { return f.Banned }); err != nil {
 		d.notCut(err)
 	}
 }
@@ -53,8 +53,8 @@ func (d *Daemon) notCut(err error) {
 	d.faults.set(uncut, "connections that the policy forbids may go on: "+err.Error(), "pfw reload tries again; a reboot ends them")
 }
 
-// cutRefused ends what is refused, or of that only what a ban refuses. cutting is held.
-func (d *Daemon) cutRefused(ctx context.Context, now time.Time, bannedOnly bool) error {
+// cutRefused ends what is refused, or of that only what some connections are; nil is all. cutting is held.
+func (d *Daemon) cutRefused(ctx context.Context, now time.Time, only func(*enforce.Connection, *policy.Flow) bool) error {
 	tracked, kept, err := d.connections(ctx)
 	if err != nil {
 		return err
@@ -67,9 +67,9 @@ func (d *Daemon) cutRefused(ctx context.Context, now time.Time, bannedOnly bool)
 			return "", nil // it stays on this machine
 		}
 		f := c.Flow()
-		f.Time = policy.Known(now)
+		f.Time, f.Names, f.UnderWay = policy.Known(now), d.domains.book, true
 		_, _, f.Banned = d.bans.of(&f, now)
-		if bannedOnly && !f.Banned {
+		if only != nil && !only(c, &f) {
 			return "", nil
 		}
 		why, sure := p.Refused(f)
@@ -254,7 +254,7 @@ func (d *Daemon) uncut(ctx context.Context, now time.Time) error {
 			continue
 		}
 		f := flowOf(t, directions[i])
-		f.Time = policy.Known(now)
+		f.Time, f.Names, f.UnderWay = policy.Known(now), d.domains.book, true
 		if _, sure := p.Refused(f); !sure {
 			allowed = append(allowed, t)
 		}

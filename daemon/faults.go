@@ -51,6 +51,13 @@ const (
 	// unfetched: lists from the net are empty. unrefreshed: they are not up to date.
 	unfetched
 	unrefreshed
+	unsavedNames
+	// addressesFull: an address that a name has is not taken for one.
+	addressesFull
+	// unlearned: the kernel does not know an address of a name.
+	unlearned
+	// unresolved: no address of a name is known.
+	unresolved
 	// fileSink, journalSink: entries cannot be written there.
 	fileSink
 	journalSink

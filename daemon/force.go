@@ -138,6 +138,7 @@ func (d *Daemon) put(ctx context.Context, l *loaded) error {
 	if l.same && before.options.Places(options) {
 		ruleset, options = before.ruleset, before.options
 	} else {
+		d.domains.prepare(p)
 		ruleset = d.compile(p, options)
 	}
 	// The readers come first, so that no packet which the new policy logs is missed.
@@ -145,14 +146,23 @@ func (d *Daemon) put(ctx context.Context, l *loaded) error {
 	if err != nil {
 		return err
 	}
+	answers, err := d.domains.open(p)
+	closeOpened := func() {
+		d.readers.close(opened)
+		d.domains.close(answers)
+	}
+	if err != nil {
+		closeOpened()
+		return err
+	}
 	if before != nil {
 		if err := d.sinks(l.config.Sinks); err != nil {
-			d.readers.close(opened)
+			closeOpened()
 			return err
 		}
 	}
 	if err := d.apply(ctx, p, ruleset, now); err != nil {
-		d.readers.close(opened)
+		closeOpened()
 		if before != nil {
 			err = errors.Join(err, d.sinks(before.sinks))
 		}
@@ -162,6 +172,7 @@ func (d *Daemon) put(ctx context.Context, l *loaded) error {
 	d.faults.clear(unscheduled)
 	d.faults.clear(misplaced)
 	d.readers.retire(p)
+	d.domains.retire(p)
 	d.o.kept.Take(l.config)
 	d.trial.Store(l.trial)
 	generation := d.nextGeneration()
@@ -191,6 +202,9 @@ func (d *Daemon) apply(ctx context.Context, p *policy.Policy, r enforce.Ruleset,
 	// Nobody is to look who is banned between a set that is made anew and the bans that are put into it.
 	d.bans.change.Lock()
 	defer d.bans.change.Unlock()
+	// And what is learned meanwhile goes into the sets of before or of after.
+	d.domains.change.Lock()
+	defer d.domains.change.Unlock()
 	d.counting.Lock()
 	defer d.counting.Unlock()
 	applied, err := d.table.Apply(ctx, r)
@@ -199,5 +213,6 @@ func (d *Daemon) apply(ctx context.Context, p *policy.Policy, r enforce.Ruleset,
 	}
 	d.bans.inForce(ctx, p, applied.Emptied)
 	d.accounts.inForce(now, p, readings(applied.Retired))
+	d.domains.inForce(ctx, p)
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"pfw/config/policy"
 	"pfw/daemon/api"
+	"pfw/daemon/names"
 	"pfw/daemon/procs"
 	"pfw/enforce"
 )
@@ -43,6 +44,7 @@ type look struct {
 	policy    *policy.Policy
 	reacher   *policy.Reacher
 	bans      *bans
+	names     *names.Book
 	sockets   []procs.Socket
 	listeners procs.Listeners
 	holders   procs.Holders
@@ -64,7 +66,7 @@ type tracked struct {
 
 func (d *Daemon) look(ctx context.Context, now time.Time) (*look, error) {
 	p := d.enforced(d.force.Load().policy)
-	l := &look{now: now, policy: p, reacher: p.Reacher(now), bans: d.bans, users: newUsers(), within: map[int]string{}}
+	l := &look{now: now, policy: p, reacher: p.Reacher(now), bans: d.bans, names: d.domains.book, users: newUsers(), within: map[int]string{}}
 	known, kept, err := d.connections(ctx)
 	if err != nil {
 		return nil, err

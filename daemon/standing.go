@@ -27,7 +27,7 @@ func (l *look) standing(s procs.Socket, c *api.Connection) {
 			c.BytesIn, c.BytesOut = &in, &out
 		}
 	}
-	f.Time = policy.Known(l.now)
+	f.Time, f.Names, f.UnderWay = policy.Known(l.now), l.names, s.State != procs.SynSent
 	name := l.devices[s.Device]
 	switch {
 	case l.own.has(s.Remote.Addr()):
@@ -48,6 +48,7 @@ func (l *look) standing(s procs.Socket, c *api.Connection) {
 	_, _, f.Banned = l.bans.of(&f, l.now)
 	d := l.policy.Standing(f)
 	c.Direction, c.Verdict, c.Rule = direction.String(), d.Verdict.String(), d.By
+	c.Name = l.names.Name(s.Remote.Addr())
 }
 
 // direction tells who opened a connection: conntrack knows, else of TCP who listens gives it away. A UDP socket that

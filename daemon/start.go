@@ -20,6 +20,7 @@ import (
 	"pfw/config"
 	"pfw/daemon/api"
 	"pfw/daemon/audit"
+	"pfw/daemon/names"
 	"pfw/daemon/systemd"
 	"pfw/enforce"
 )
@@ -35,6 +36,8 @@ type Options struct {
 	// WithoutOwner does not ask the kernel to keep others off the table, as kernels before 6.9 cannot.
 	WithoutOwner bool
 
+	// lookup asks for the addresses of names; nil is the system's resolver.
+	lookup names.Lookup
 	// kept are the long lists that were read last.
 	kept *config.Kept
 }
@@ -55,6 +58,7 @@ type Daemon struct {
 	bans     *bans
 	feeds    *feeds
 	seen     chan sighting
+	domains  *domains
 	foreign  foreign
 	// reloads counts what became of those who wanted another policy.
 	reloads struct{ done, refused atomic.Uint64 }
@@ -113,6 +117,9 @@ func Run(ctx context.Context, o Options) error {
 
 	began := time.Now()
 	o.kept = new(config.Kept)
+	if o.lookup == nil {
+		o.lookup = names.System
+	}
 	boot, err := bootID()
 	if err != nil {
 		return err
@@ -161,6 +168,7 @@ func open(ctx context.Context, o Options, boot string, first *loaded) (*Daemon, 
 	d.bans = newBans(d)
 	d.feeds = newFeeds(d)
 	d.seen = make(chan sighting, mostSightings)
+	d.domains = newDomains(d)
 	d.foreign.d = d
 	d.group.Go(func() error { return log.Run(d.readers.logging) })
 	return d, nil
@@ -191,6 +199,7 @@ func (d *Daemon) start(ctx context.Context, first *loaded, began time.Time) erro
 	d.group.Go(d.keepBans)
 	d.group.Go(d.keepPeers)
 	d.group.Go(d.keepSightings)
+	d.group.Go(d.keepDomains)
 	d.group.Go(d.keepForeign)
 	d.group.Go(d.keepSchedules)
 	d.group.Go(d.keepDates)

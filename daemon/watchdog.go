@@ -50,6 +50,9 @@ func (d *Daemon) works(socket *api.Client, patience time.Duration) error {
 	if err := d.readers.alive(ctx); err != nil {
 		return fmt.Errorf("the reader of the kernel's log does not answer: %w", err)
 	}
+	if err := d.domains.alive(ctx); err != nil {
+		return fmt.Errorf("the reader of the DNS's answers does not answer: %w", err)
+	}
 	if _, err := socket.Status(ctx); err != nil {
 		return fmt.Errorf("the control socket does not answer: %w", err)
 	}

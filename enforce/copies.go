@@ -11,7 +11,7 @@ import (
 
 // Where a rule names a domain, what this machine asks of the DNS and what it is answered is copied to a group of nflog. That
 // stands first in a chain: what stays on this machine, as with a resolver of its own, is accepted right after it, and answers
-// belong to connections that are there. Only an answer in the way back of a connection that this machine opened is copied;
+// belong to connections that are there. Only what comes on the way back of a connection that this machine opened is copied;
 // whether it answers a question that was asked is for the reader to say.
 
 // AnswersGroup is the group of nflog for a policy whose rules name domains; ok is false where none does.
@@ -43,19 +43,22 @@ func (c *compiler) copying(d policy.Direction) []rule {
 	panic(fmt.Sprintf("enforce: direction %d", uint8(d)))
 }
 
-// copies makes the chains of what is copied. Questions over TCP need not be seen: nobody who does not see them can answer.
+// copies makes the chains of what is copied.
 func (c *compiler) copies() {
 	group, ok := AnswersGroup(c.policy)
 	if !ok {
 		return
 	}
-	copyOf := func(statements ...statement) rule { return rule{statements: append(statements, copyTo{group})} }
-	c.chains = append(c.chains,
-		chain{name: questionsChain, rules: []rule{copyOf(protocolIs{policy.UDP}, sentBack{not: true})}},
-		chain{name: answersChain, rules: []rule{
-			copyOf(protocolIs{policy.UDP}, sentBack{}),
-			copyOf(protocolIs{policy.TCP}, sentBack{}),
-		}})
+	for _, x := range []struct {
+		chain string
+		way   sentBack
+	}{{questionsChain, sentBack{not: true}}, {answersChain, sentBack{}}} {
+		ch := chain{name: x.chain}
+		for _, p := range []policy.Protocol{policy.UDP, policy.TCP} {
+			ch.rules = append(ch.rules, rule{statements: []statement{protocolIs{p}, x.way, copyTo{group}}})
+		}
+		c.chains = append(c.chains, ch)
+	}
 }
 
 // sentBack asks whether the packet goes the way back of a connection.

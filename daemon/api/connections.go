@@ -45,6 +45,8 @@ type Connection struct {
 	// decides.
 	Verdict string `json:"verdict"`
 	Rule    string `json:"rule"`
+	// Name is what a program asked the DNS for when it was told RemoteIP, the last where there are several.
+	Name string `json:"name,omitempty"`
 	// Reach is of what waits for others only.
 	Reach *Reach `json:"reach,omitempty"`
 }

@@ -42,17 +42,30 @@ type attribute struct {
 
 var (
 	bindFamily = attribute{attrCommand, []byte{commandFamilyBind}}
+	bindGroup  = attribute{attrCommand, []byte{commandBind}}
+)
 
-	// bindGroup is the command, and how the group is to be served.
-	bindGroup = []attribute{
-		{attrCommand, []byte{commandBind}},
-		{attrMode, append(number(copyRange), copyPacket, 0)}, // struct nfulnl_msg_config_mode
+// service is how a group is to be served: how many bytes of each packet are copied, and for how many packets the kernel waits
+// before it hands them over.
+type service struct{ copy, queue uint32 }
+
+var (
+	headers = service{copyRange, queueThreshold}
+	// whole packets are few, and what is in them is wanted at once.
+	whole = service{16 << 10, 1}
+)
+
+// attributes are the command that binds a group, and how it is served.
+func (s service) attributes() []attribute {
+	return []attribute{
+		bindGroup,
+		{attrMode, append(number(s.copy), copyPacket, 0)}, // struct nfulnl_msg_config_mode
 		{attrBufferSize, number(kernelBuffer)},
 		{attrTimeout, number(queueTimeout)},
-		{attrThreshold, number(queueThreshold)},
+		{attrThreshold, number(s.queue)},
 		{attrFlags, binary.BigEndian.AppendUint16(nil, flagSequence)},
 	}
-)
+}
 
 func number(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }
 

@@ -16,6 +16,9 @@ var ErrGroupTaken = errors.New("another listener has the group")
 // readBuffer holds some 100,000 messages, a third of a second at the highest rate the reader has been seen to keep up with.
 const readBuffer = 32 << 20
 
+// wholeBuffer holds some thousand whole packets.
+const wholeBuffer = 4 << 20
+
 // Reader reads the messages of one nflog group. Its methods may be called from any goroutine, Run once.
 type Reader struct {
 	group      uint16
@@ -31,11 +34,16 @@ type Reader struct {
 // handed to Run's function, or counted by Lost. It needs CAP_NET_ADMIN (the error is EPERM without), and the group for itself
 // alone (ErrGroupTaken). End it with Run's context or with Close.
 func Open(group uint16, log *slog.Logger) (*Reader, error) {
-	return open(group, readBuffer, log)
+	return open(group, headers, readBuffer, log)
 }
 
-func open(group uint16, readBuffer int, log *slog.Logger) (*Reader, error) {
-	s, err := openSocket(group, readBuffer, log)
+// OpenWhole is Open for packets that are wanted whole, up to 16 KiB, and at once. RunWhole reads them.
+func OpenWhole(group uint16, log *slog.Logger) (*Reader, error) {
+	return open(group, whole, wholeBuffer, log)
+}
+
+func open(group uint16, serve service, readBuffer int, log *slog.Logger) (*Reader, error) {
+	s, err := openSocket(group, serve, readBuffer, log)
 	if err != nil {
 		return nil, fmt.Errorf("nflog group %d: %w", group, err)
 	}
@@ -47,6 +55,18 @@ func open(group uint16, readBuffer int, log *slog.Logger) (*Reader, error) {
 // can be read no longer. f must not call Close.
 func (r *Reader) Run(ctx context.Context, f func(*Message)) error {
 	if err := r.socket.run(ctx, func(record *record) { r.deliver(record, f) }); err != nil {
+		return fmt.Errorf("nflog group %d: %w", r.group, err)
+	}
+	return nil
+}
+
+// RunWhole is Run for packets alone, each from its IP header on: f must not keep it.
+func (r *Reader) RunWhole(ctx context.Context, f func(packet []byte)) error {
+	err := r.socket.run(ctx, func(record *record) {
+		r.numbered(record)
+		f(record.packet)
+	})
+	if err != nil {
 		return fmt.Errorf("nflog group %d: %w", r.group, err)
 	}
 	return nil
@@ -79,13 +99,17 @@ func (r *Reader) Lost() uint64 { return r.lost.Load() }
 // Overruns is how many times the kernel said that it had no room for messages (ENOBUFS); each may stand for many.
 func (r *Reader) Overruns() uint64 { return r.socket.overruns.Load() }
 
-func (r *Reader) deliver(record *record, f func(*Message)) {
+// numbered counts a message, and those that are missing before it.
+func (r *Reader) numbered(record *record) {
 	if s := record.sequence; s.known {
 		r.lost.Add(uint64(s.number - r.next)) // in 32 bits: the kernel's number begins with 0 at Open, and wraps
 		r.next = s.number + 1
 	}
 	r.received.Add(1)
+}
 
+func (r *Reader) deliver(record *record, f func(*Message)) {
+	r.numbered(record)
 	now := time.Now()
 	m := &Message{
 		Prefix:    r.prefixes.text(record.prefix),

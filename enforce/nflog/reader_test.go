@@ -239,7 +239,7 @@ func TestOverrun(t *testing.T) {
 	}
 	nft(t, logOutgoing)
 	var warnings strings.Builder
-	r, err := open(group, 64<<10, slog.New(slog.NewTextHandler(&warnings, nil)))
+	r, err := open(group, headers, 64<<10, slog.New(slog.NewTextHandler(&warnings, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

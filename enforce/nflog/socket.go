@@ -32,14 +32,14 @@ type socket struct {
 }
 
 // openSocket binds the group. readBuffer is the socket's receive buffer in bytes.
-func openSocket(group uint16, readBuffer int, log *slog.Logger) (*socket, error) {
+func openSocket(group uint16, serve service, readBuffer int, log *slog.Logger) (*socket, error) {
 	nf, err := nflog.Open(&nflog.Config{Group: group})
 	if err != nil {
 		return nil, fmt.Errorf("open netlink socket: %w", err)
 	}
 	s := &socket{group: group, log: log, nf: nf}
 	if s.conn, err = nf.Con.SyscallConn(); err == nil {
-		err = s.control(func(fd int) error { return s.setUp(fd, readBuffer) })
+		err = s.control(func(fd int) error { return s.setUp(fd, serve, readBuffer) })
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.close())
@@ -49,7 +49,7 @@ func openSocket(group uint16, readBuffer int, log *slog.Logger) (*socket, error)
 
 // setUp binds the group with the socket still deaf to packets, so that under a flood none stands where an answer is expected.
 // What is logged meanwhile shows as a gap before the first message.
-func (s *socket) setUp(fd, readBuffer int) error {
+func (s *socket) setUp(fd int, serve service, readBuffer int) error {
 	if err := s.setReadBuffer(fd, readBuffer); err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (s *socket) setUp(fd, readBuffer int) error {
 	} else if err != nil {
 		return fmt.Errorf("bind to nflog: %w", err)
 	}
-	if err := s.ask(fd, s.group, bindGroup...); errors.Is(err, unix.EPERM) {
+	if err := s.ask(fd, s.group, serve.attributes()...); errors.Is(err, unix.EPERM) {
 		return ErrGroupTaken
 	} else if err != nil {
 		return fmt.Errorf("bind: %w", err)
@@ -189,7 +189,7 @@ func (s *socket) close() error {
 // as it reads packets: so an idle one shows that it lives.
 func (s *socket) alive(ctx context.Context) error {
 	before := s.beats.Load()
-	if err := s.control(func(fd int) error { return send(fd, request(s.group, unix.NLM_F_REQUEST, bindGroup[:1])) }); err != nil {
+	if err := s.control(func(fd int) error { return send(fd, request(s.group, unix.NLM_F_REQUEST, []attribute{bindGroup})) }); err != nil {
 		return fmt.Errorf("ask: %w", err)
 	}
 	tick := time.NewTicker(5 * time.Millisecond)

@@ -1,0 +1,288 @@
+package daemon
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
+	"golang.org/x/sys/unix"
+
+	"pfw/daemon/api"
+	"pfw/e2e/hosts"
+)
+
+// zone is what a server of a test's own answers: by name, addresses and "CNAME name"; ttl is of all.
+type zone struct {
+	mu      sync.Mutex
+	records map[string][]string
+	ttl     uint32
+	asked   map[string]int
+	// reply, where it is set, gives the whole answer.
+	reply func(q dnsmessage.Question, id uint16) []byte
+}
+
+func (z *zone) set(name string, records ...string) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.records[name] = records
+}
+
+func (z *zone) answer(b []byte) []byte {
+	var p dnsmessage.Parser
+	h, err := p.Start(b)
+	if err != nil {
+		return nil
+	}
+	q, err := p.Question()
+	if err != nil {
+		return nil
+	}
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	name := strings.ToLower(strings.TrimSuffix(q.Name.String(), "."))
+	z.asked[name]++
+	if z.reply != nil {
+		return z.reply(q, h.ID)
+	}
+	h.Response, h.RecursionAvailable = true, true
+	if z.records[name] == nil {
+		h.RCode = dnsmessage.RCodeNameError
+	}
+	return build(h, q, z.ttl, z.chain(name)...)
+}
+
+// chain gives the records of a name, and of those that it is another name for, as resolvers do.
+func (z *zone) chain(name string) (out [][2]string) {
+	for _, r := range z.records[name] {
+		out = append(out, [2]string{name, r})
+		if target, ok := strings.CutPrefix(r, "CNAME "); ok {
+			out = append(out, z.chain(target)...)
+		}
+	}
+	return out
+}
+
+// build writes an answer; of addresses those that are asked for.
+func build(h dnsmessage.Header, q dnsmessage.Question, ttl uint32, records ...[2]string) []byte {
+	b := dnsmessage.NewBuilder(nil, h)
+	b.EnableCompression()
+	must := func(err error) {
+		if err != nil {
+			panic(err)
+		}
+	}
+	must(b.StartQuestions())
+	must(b.Question(q))
+	must(b.StartAnswers())
+	for _, r := range records {
+		head := dnsmessage.ResourceHeader{Name: dnsmessage.MustNewName(r[0] + "."), Class: dnsmessage.ClassINET, TTL: ttl}
+		if target, ok := strings.CutPrefix(r[1], "CNAME "); ok {
+			must(b.CNAMEResource(head, dnsmessage.CNAMEResource{CNAME: dnsmessage.MustNewName(target + ".")}))
+			continue
+		}
+		switch a := netip.MustParseAddr(r[1]); {
+		case a.Is4() && q.Type == dnsmessage.TypeA:
+			must(b.AResource(head, dnsmessage.AResource{A: a.As4()}))
+		case a.Is6() && q.Type == dnsmessage.TypeAAAA:
+			must(b.AAAAResource(head, dnsmessage.AAAAResource{AAAA: a.As16()}))
+		}
+	}
+	out, err := b.Finish()
+	must(err)
+	return out
+}
+
+// serveNames answers at port 53 of a host, over UDP and TCP.
+func serveNames(t *testing.T, h *hosts.Host, records map[string][]string) *zone {
+	t.Helper()
+	z := &zone{records: maps.Clone(records), ttl: 300, asked: map[string]int{}}
+	udp, err := h.ListenPacket("udp", ":53")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tcp, err := h.Listen("tcp", ":53")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	t.Cleanup(func() {
+		if err := errors.Join(udp.Close(), tcp.Close()); err != nil {
+			t.Error(err)
+		}
+		serving.Wait()
+	})
+	serving.Go(func() {
+		for b := make([]byte, 4096); ; {
+			n, from, err := udp.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			// Nobody waits for an answer that is lost.
+			_, _ = udp.WriteTo(z.answer(b[:n]), from)
+		}
+	})
+	serving.Go(func() {
+		for {
+			c, err := tcp.Accept()
+			if err != nil {
+				return
+			}
+			z.over(c)
+		}
+	})
+	return z
+}
+
+// over answers one question over TCP, in pieces.
+func (z *zone) over(c net.Conn) {
+	defer c.Close()
+	length := make([]byte, 2)
+	if _, err := io.ReadFull(c, length); err != nil {
+		return
+	}
+	b := make([]byte, binary.BigEndian.Uint16(length))
+	if _, err := io.ReadFull(c, b); err != nil {
+		return
+	}
+	out := z.answer(b)
+	out = append(binary.BigEndian.AppendUint16(nil, uint16(len(out))), out...)
+	for _, part := range [][]byte{out[:1], out[1 : len(out)/2], out[len(out)/2:]} {
+		if _, err := c.Write(part); err != nil {
+			return
+		}
+		time.Sleep(5 * time.Millisecond) // so that each goes by itself
+	}
+}
+
+// resolver has this process, and pfwd, ask a server.
+var resolver = sync.OnceValue(func() error {
+	f, err := os.CreateTemp("", "resolv")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	if _, err := f.WriteString("nameserver 192.0.2.7\noptions timeout:1 attempts:1\n"); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	path, err := filepath.EvalSymlinks("/etc/resolv.conf")
+	if err != nil {
+		return err
+	}
+	return unix.Mount(f.Name(), path, "", unix.MS_BIND, "")
+})
+
+// ask looks a name up as a program on a host does, over udp or tcp.
+func ask(t *testing.T, h *hosts.Host, network, name string) []netip.Addr {
+	t.Helper()
+	r := net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		return h.Dial(network, "192.0.2.7:53", limit)
+	}}
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	list, err := r.LookupNetIP(ctx, "ip", name+".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// named gives the addresses that pfw lists of a name.
+func knows(t *testing.T, d *hosts.Daemon, set, address string) bool {
+	t.Helper()
+	return strings.Contains(nftSet(t, d.Host, set), " "+address+" ")
+}
+
+func nftSet(t *testing.T, h *hosts.Host, set string) string {
+	t.Helper()
+	out, err := h.Command("nft", "list", "set", "inet", "pfw", set).CombinedOutput()
+	if err != nil {
+		t.Fatalf("nft: %v\n%s", err, out)
+	}
+	return strings.NewReplacer("{", " ", "}", " ", ",", " ").Replace(string(out))
+}
+
+const namesRules = blockAll + `
+[[rule]]
+name = "ads"
+action = "block"
+direction = "out"
+remote = ["domain:ads.example.com", "domain:*.tracker.example"]
+`
+
+func TestBlockedByName(t *testing.T) {
+	local, remote := hosts.Pair(t)
+	if err := resolver(); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range []string{"192.0.2.50/32", "192.0.2.51/32", "2001:db8::50/128"} {
+		if err := remote.AddLocal(netip.MustParsePrefix(a)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := local.AddRoute(netip.MustParsePrefix("2001:db8::50/128"), netip.MustParseAddr("2001:db8::7")); err != nil {
+		t.Log(err)
+	}
+	z := serveNames(t, remote, map[string][]string{
+		"ads.example.com":    {"CNAME edge.example.net"},
+		"edge.example.net":   {"192.0.2.50", "2001:db8::50"},
+		"x.tracker.example":  {"192.0.2.51"},
+		"friend.example.com": {"192.0.2.7"},
+	})
+	listen(t, remote, ":80")
+	open := stream(t, local, remote, "192.0.2.51:81")
+	d := hosts.Run(t, local, namesRules)
+
+	// Asked for at the start.
+	eventually(t, "the name is looked up", limit, func() bool { return !connects(t, local, "192.0.2.50:80") })
+	if e, err := d.WaitEntry(limit, func(e hosts.Entry) bool { return e.EventType == "drop" && e.PFW.Rule == "ads" }); err != nil || e.PFW.Name != "ads.example.com" {
+		t.Errorf("%v %s", err, e.Line)
+	}
+
+	// Seen when a program asks.
+	if err := open.Alive(limit); err != nil {
+		t.Fatal(err)
+	}
+	ask(t, local, "udp", "x.tracker.example")
+	eventually(t, "the answer is seen", limit, func() bool { return !connects(t, local, "192.0.2.51:80") })
+	if _, err := d.WaitEntry(limit, isCut("ads", "out", 81)); err != nil {
+		t.Error(err)
+	}
+	if open.Alive(shortly) == nil {
+		t.Error("an open connection to a blocked name goes on")
+	}
+	ask(t, local, "udp", "friend.example.com")
+	if !connects(t, local, "192.0.2.7:80") {
+		t.Error("a name that no rule is about is blocked")
+	}
+	var v api.Connections
+	friend := stream(t, local, remote, "192.0.2.7:82")
+	if err := json.Unmarshal([]byte(pfw(t, d, "connections", "--json")), &v); err != nil {
+		t.Fatal(err)
+	}
+	found := false
+	for _, c := range v.Connections {
+		found = found || c.RemotePort == 82 && c.Name == "friend.example.com"
+	}
+	if !found {
+		t.Errorf("%+v", v)
+	}
+	if err := friend.Alive(limit); err != nil {
+		t.Error(err)
+	}
+	_ = z
+}
