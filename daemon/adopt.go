@@ -86,7 +86,9 @@ func (d *Daemon) adopt(ctx context.Context, list []connection) {
 			d.log.Warn("a connection that the policy forbids may go on", "error", err)
 			d.faults.set(uncut, fmt.Sprintf("the connection %s is forbidden and may go on: %v", c.socket, err), "end the program that holds it")
 		}
-		d.audit.Append(cutEntry(c.tuple, c.direction, 0, why))
+		e := cutEntry(c.tuple, c.direction, 0, why)
+		d.nameEnd(&e)
+		d.audit.Append(e)
 		ended++
 	}
 	if err := inParts(kept, func(some []enforce.Tuple) error { return d.table.Keep(ctx, some) }); err != nil {

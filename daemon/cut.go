@@ -87,7 +87,9 @@ func (d *Daemon) cutRefused(ctx context.Context, now time.Time, only func(*enfor
 				d.log.Warn("socket of a connection that was cut stays open", "error", err)
 			}
 		}
-		d.audit.Append(cutEntry(c.Tuple, c.Direction, c.ICMPType, why))
+		e := cutEntry(c.Tuple, c.Direction, c.ICMPType, why)
+		d.nameEnd(&e)
+		d.audit.Append(e)
 		return why.By, nil
 	}
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"pfw/config/policy"
+	"pfw/daemon/audit"
 	"pfw/daemon/names"
 	"pfw/enforce"
 	"pfw/enforce/nflog"
@@ -298,5 +299,15 @@ func (d *Daemon) cutNamed(ctx context.Context) {
 	})
 	if err != nil && d.work.Err() == nil {
 		d.notCut(err)
+	}
+}
+
+// nameEnd gives an entry the name of its other end, where it is known: of what passes through, that of where it goes first.
+func (d *Daemon) nameEnd(e *audit.Entry) {
+	if e.Direction != policy.In.String() {
+		e.PFW.Name = d.domains.book.Name(e.DestIP)
+	}
+	if e.PFW.Name == "" && e.Direction != policy.Out.String() {
+		e.PFW.Name = d.domains.book.Name(e.SrcIP.Addr())
 	}
 }

@@ -49,6 +49,7 @@ func (ev *events) logged(m *nflog.Message) {
 		return
 	}
 	e := entryOf(t.tag, m)
+	ev.d.nameEnd(&e)
 	if e.PFW.UID.Known {
 		e.PFW.User = ev.users.name(e.PFW.UID.V)
 		o := ev.owners.of(m)

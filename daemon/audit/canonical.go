@@ -37,6 +37,7 @@ func (e *Entry) decodeCanonical(line []byte) (ok bool) {
 	p.Reason = c.text(`,"reason":"`)
 	p.Severity = c.text(`,"severity":"`)
 	p.Over = c.text(`,"over":"`)
+	p.Name = c.text(`,"name":"`)
 	p.UID = optional[uint32](&c, `,"uid":`, math.MaxUint32)
 	p.User = c.text(`,"user":"`)
 	p.PID = int(c.number(`,"pid":`, math.MaxUint32))

@@ -41,6 +41,7 @@ type line struct {
 		Reason     string  `json:"reason"`
 		Severity   string  `json:"severity"`
 		Over       string  `json:"over"`
+		Name       string  `json:"name"`
 		UID        *uint32 `json:"uid"`
 		User       string  `json:"user"`
 		PID        uint32  `json:"pid"`
@@ -83,7 +84,7 @@ func (e *Entry) decode(data []byte) error {
 		CommunityID: l.CommunityID, ICMPType: opt(l.ICMPType), ICMPCode: opt(l.ICMPCode), TCPFlags: d.flags(l.TCPFlags),
 		PacketLen: int(l.PacketLen),
 		PFW: PFW{
-			Action: p.Action, Rule: p.Rule, Reason: p.Reason, Severity: p.Severity, Over: p.Over, UID: opt(p.UID), User: p.User,
+			Action: p.Action, Rule: p.Rule, Reason: p.Reason, Severity: p.Severity, Over: p.Over, Name: p.Name, UID: opt(p.UID), User: p.User,
 			PID: int(p.PID), Exe: p.Exe, Unit: p.Unit, Count: p.Count, Since: d.optTime("since", p.Since),
 			Until: d.optTime("until", p.Until), Generation: p.Generation,
 		},

@@ -74,6 +74,7 @@ func (p *PFW) append(b []byte) []byte {
 	b = appendText(b, `,"reason":`, p.Reason)
 	b = appendText(b, `,"severity":`, p.Severity)
 	b = appendText(b, `,"over":`, p.Over)
+	b = appendText(b, `,"name":`, p.Name)
 	b = appendOpt(b, `,"uid":`, p.UID)
 	b = appendText(b, `,"user":`, p.User)
 	b = appendCount(b, `,"pid":`, uint64(max(p.PID, 0)))

@@ -47,6 +47,7 @@ type PFW struct {
 	Reason     string
 	Severity   string // low, medium, high
 	Over       string // the bound of the rule that the packet was over: limit, connections, ban, full (a ban for which there was no room)
+	Name       string // what the DNS was asked for, when it gave the other end's address
 	UID        Opt[uint32]
 	User       string
 	PID        int

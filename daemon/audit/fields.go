@@ -77,6 +77,7 @@ func (e *Entry) Fields() map[string]string {
 	text("PFW_REASON", p.Reason)
 	text("PFW_SEVERITY", p.Severity)
 	text("PFW_OVER", p.Over)
+	text("PFW_NAME", p.Name)
 	number("PFW_UID", uint64(p.UID.V), p.UID.Known)
 	text("PFW_USER", p.User)
 	number("PFW_PID", uint64(p.PID), p.PID > 0)

@@ -251,6 +251,9 @@ func oldest(list map[netip.Addr]time.Time) {
 }
 
 func (b *Book) spell(a netip.Addr, name string) {
+	if _, err := policy.ParseDomain(name); err != nil {
+		return // a program may ask for anything, and this is shown to people
+	}
 	if _, there := b.spelled[a]; !there && len(b.spelled) >= mostSpelled {
 		for a := range b.spelled {
 			delete(b.spelled, a) // any of them

@@ -35,6 +35,7 @@ type Entry struct {
 		Rule       string  `json:"rule"`
 		Reason     string  `json:"reason"`
 		Severity   string  `json:"severity"`
+		Name       string  `json:"name"`
 		UID        *uint32 `json:"uid"`
 		User       string  `json:"user"`
 		PID        int     `json:"pid"`
