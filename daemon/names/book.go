@@ -25,10 +25,13 @@ const (
 // Bounds of what is remembered.
 const (
 	mostNames   = 8192  // that were seen
-	mostOfName  = 512   // addresses of one name, and other names for it
+	mostOfName  = 512   // addresses of one name
+	mostAliases = 64    // other names for one name
 	mostKnown   = 8192  // addresses that a name in a rule has or had
 	mostSpelled = 16384 // addresses of which it is known who asked for them
 	mostSteps   = 16    // from name to name; resolvers follow about as many
+	// What is full is made emptier by a part, so that to look for what to leave out is seldom done.
+	spare = 8
 )
 
 // Taught is an address that a name in a rule has by an answer.
@@ -202,7 +205,7 @@ func (b *Book) forget() {
 		}
 	}
 	for name, x := range b.seen {
-		if len(b.seen) < mostNames {
+		if len(b.seen) < mostNames-mostNames/spare {
 			return
 		}
 		b.drop(name, x) // any of them
@@ -224,30 +227,30 @@ func (b *Book) alias(name, target string, until time.Time) {
 		}
 	}
 	x.target, x.until = target, until
-	if of := b.at(target); len(of.from) < mostOfName {
+	if of := b.at(target); len(of.from) < mostAliases || len(b.about(name)) > 0 {
 		of.from[name] = true
 	}
 }
 
 func (b *Book) address(name string, a netip.Addr, until time.Time) {
 	x := b.at(name)
-	if _, there := x.addresses[a]; !there && len(x.addresses) >= mostOfName {
-		oldest(x.addresses)
+	if _, there := x.addresses[a]; !there {
+		room(x.addresses, mostOfName)
 	}
 	if until.After(x.addresses[a]) {
 		x.addresses[a] = until
 	}
 }
 
-// oldest takes out the one that ends first.
-func oldest(list map[netip.Addr]time.Time) {
-	var first netip.Addr
-	for a, until := range list {
-		if !first.IsValid() || until.Before(list[first]) {
-			first = a
-		}
+// room takes out of a list that is full those that end first.
+func room(list map[netip.Addr]time.Time, most int) {
+	if len(list) < most {
+		return
 	}
-	delete(list, first)
+	all := slices.SortedFunc(maps.Keys(list), func(x, y netip.Addr) int { return list[x].Compare(list[y]) })
+	for _, a := range all[:most/spare] {
+		delete(list, a)
+	}
 }
 
 func (b *Book) spell(a netip.Addr, name string) {
@@ -295,7 +298,7 @@ func (b *Book) resolve(name string) map[netip.Addr]time.Time {
 // allFor gives some names, and those that are other names for them by answers of before.
 func (b *Book) allFor(names []string) []string {
 	out := slices.Clone(names)
-	for i := 0; i < len(out) && len(out) < mostOfName; i++ {
+	for i := 0; i < len(out) && len(out) < mostAliases; i++ {
 		x := b.seen[out[i]]
 		if x == nil {
 			continue
@@ -322,8 +325,8 @@ func (b *Book) teach(name string, now time.Time) (out []Taught) {
 			if there && !before.Before(until) {
 				continue
 			}
-			if !there && len(known) >= mostKnown {
-				oldest(known)
+			if !there {
+				room(known, mostKnown)
 			}
 			until = until.Add(until.Sub(now) / grace)
 			known[a], b.unsaved = until, true

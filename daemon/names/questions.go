@@ -40,12 +40,12 @@ func (q questions) put(k asking, m *message, now time.Time) {
 				delete(q, k)
 			}
 		}
-	}
-	for k := range q {
-		if len(q) < mostQuestions {
-			break
+		for k := range q {
+			if len(q) < mostQuestions-mostQuestions/spare {
+				break
+			}
+			delete(q, k) // any of them: its answer teaches nothing
 		}
-		delete(q, k) // any of them: its answer teaches nothing
 	}
 	q[k] = asked{m.question, m.recursive, now}
 }
