@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -19,8 +20,10 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 	"golang.org/x/sys/unix"
 
+	"pfw/config/policy"
 	"pfw/daemon/api"
 	"pfw/e2e/hosts"
+	"pfw/enforce"
 )
 
 // zone is what a server of a test's own answers: by name, addresses and "CNAME name"; ttl is of all.
@@ -37,6 +40,12 @@ func (z *zone) set(name string, records ...string) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	z.records[name] = records
+}
+
+func (z *zone) replies(with func(q dnsmessage.Question, id uint16) []byte) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.reply = with
 }
 
 func (z *zone) answer(b []byte) []byte {
@@ -186,6 +195,21 @@ var resolver = sync.OnceValue(func() error {
 	return unix.Mount(f.Name(), path, "", unix.MS_BIND, "")
 })
 
+// named gives two hosts: local asks remote, which also has some more addresses.
+func named(t *testing.T, addresses ...string) (local, remote *hosts.Host) {
+	t.Helper()
+	local, remote = hosts.Pair(t)
+	if err := resolver(); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addresses {
+		if err := remote.AddLocal(netip.MustParsePrefix(a + "/32")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return local, remote
+}
+
 // ask looks a name up as a program on a host does, over udp or tcp.
 func ask(t *testing.T, h *hosts.Host, network, name string) []netip.Addr {
 	t.Helper()
@@ -201,7 +225,24 @@ func ask(t *testing.T, h *hosts.Host, network, name string) []netip.Addr {
 	return list
 }
 
-// named gives the addresses that pfw lists of a name.
+// setOfNames is the set that namesRules ask for the address.
+func setOfNames(address string) string {
+	names := policy.NewDomains(domainOf("ads.example.com"), domainOf("*.tracker.example"))
+	if netip.MustParseAddr(address).Is4() {
+		return enforce.NameSet(names, policy.IPv4)
+	}
+	return enforce.NameSet(names, policy.IPv6)
+}
+
+func domainOf(s string) policy.Domain {
+	d, err := policy.ParseDomain(s)
+	if err != nil {
+		panic(err)
+	}
+	return d
+}
+
+// knows tells whether a set in the kernel has an address.
 func knows(t *testing.T, d *hosts.Daemon, set, address string) bool {
 	t.Helper()
 	return strings.Contains(nftSet(t, d.Host, set), " "+address+" ")
@@ -225,19 +266,8 @@ remote = ["domain:ads.example.com", "domain:*.tracker.example"]
 `
 
 func TestBlockedByName(t *testing.T) {
-	local, remote := hosts.Pair(t)
-	if err := resolver(); err != nil {
-		t.Fatal(err)
-	}
-	for _, a := range []string{"192.0.2.50/32", "192.0.2.51/32", "2001:db8::50/128"} {
-		if err := remote.AddLocal(netip.MustParsePrefix(a)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := local.AddRoute(netip.MustParsePrefix("2001:db8::50/128"), netip.MustParseAddr("2001:db8::7")); err != nil {
-		t.Log(err)
-	}
-	z := serveNames(t, remote, map[string][]string{
+	local, remote := named(t, "192.0.2.50", "192.0.2.51")
+	serveNames(t, remote, map[string][]string{
 		"ads.example.com":    {"CNAME edge.example.net"},
 		"edge.example.net":   {"192.0.2.50", "2001:db8::50"},
 		"x.tracker.example":  {"192.0.2.51"},
@@ -284,5 +314,102 @@ func TestBlockedByName(t *testing.T) {
 	if err := friend.Alive(limit); err != nil {
 		t.Error(err)
 	}
-	_ = z
+}
+
+// What is allowed by name comes through once the name is known, is let go on when it is not known any more, and nothing else
+// comes through.
+func TestAllowedByName(t *testing.T) {
+	local, remote := named(t, "192.0.2.50", "192.0.2.51")
+	z := serveNames(t, remote, map[string][]string{"www.example.com": {"192.0.2.50"}})
+	listen(t, remote, ":80")
+	const rules = "[default]\noutbound = \"block\"\n" + blockAll + rule53 + `
+[[rule]]
+name = "www"
+action = "allow"
+direction = "out"
+remote = ["domain:www.example.com", "!domain:bad.example.com"]
+`
+	d := hosts.Run(t, local, rules)
+	eventually(t, "the name is looked up", limit, func() bool { return connects(t, local, "192.0.2.50:80") })
+	if connects(t, local, "192.0.2.51:80") {
+		t.Error("an address that is not the name's is allowed")
+	}
+	open := stream(t, local, remote, "192.0.2.50:81")
+
+	// The address is not the name's any more, as a minute later: what is open goes on over a reload, what is new does not.
+	z.set("www.example.com", "192.0.2.51")
+	if out, err := local.Command("nft", "flush", "set", "inet", "pfw", "name4/www.example.com").CombinedOutput(); err == nil {
+		t.Errorf("pfwd owns its table: %s", out)
+	}
+	ask(t, local, "udp", "www.example.com")
+	eventually(t, "the other address is known", limit, func() bool { return connects(t, local, "192.0.2.51:80") })
+	reload(t, d)
+	if err := open.Alive(limit); err != nil {
+		t.Error(err)
+	}
+	// An address of a name that is excepted.
+	z.set("bad.example.com", "192.0.2.50")
+	ask(t, local, "udp", "bad.example.com")
+	eventually(t, "the exception holds", limit, func() bool { return !connects(t, local, "192.0.2.50:80") })
+	if open.Alive(shortly) == nil {
+		t.Error("an open connection to an exception goes on")
+	}
+	out := pfw(t, d, "explain", "out tcp -> 192.0.2.51:443")
+	if !strings.Contains(out, "192.0.2.51 is an address of www.example.com") {
+		t.Error(out)
+	}
+	if out := pfw(t, d, "explain", "out tcp -> 192.0.2.50:443"); !strings.Contains(out, "that is an address of bad.example.com") {
+		t.Error(out)
+	}
+}
+
+// rule53 lets the test's server be asked.
+const rule53 = `
+[[rule]]
+name = "dns"
+action = "allow"
+direction = "out"
+port = 53
+remote = "192.0.2.7"
+`
+
+func TestAnswersOfManyKinds(t *testing.T) {
+	local, remote := named(t)
+	var many []string
+	for i := range 50 {
+		many = append(many, netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}).String(), "2001:db8:1::"+strconv.Itoa(i+1))
+	}
+	z := serveNames(t, remote, map[string][]string{
+		"ads.example.com":       {"198.51.100.200"},
+		"fifty.tracker.example": many,
+		"split.tracker.example": {"198.51.100.77"},
+	})
+	d := hosts.Run(t, local, namesRules)
+	eventually(t, "the name is looked up", limit, func() bool { return knows(t, d, setOfNames("198.51.100.200"), "198.51.100.200") })
+	if n := len(ask(t, local, "tcp", "fifty.tracker.example")); n != 100 {
+		t.Fatalf("%d addresses", n)
+	}
+	for _, a := range many {
+		eventually(t, a+" is known", limit, func() bool { return knows(t, d, setOfNames(a), a) })
+	}
+	// A message that is none, and then one that is.
+	z.replies(func(dnsmessage.Question, uint16) []byte { return []byte("nothing of the kind") })
+	c, err := local.Dial("udp", "192.0.2.7:53", limit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Write(build(dnsmessage.Header{ID: 5}, question("split.tracker.example"), 0)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 512)); err != nil {
+		t.Fatal(err)
+	}
+	z.replies(nil)
+	ask(t, local, "udp", "split.tracker.example")
+	eventually(t, "it goes on", limit, func() bool { return knows(t, d, setOfNames("198.51.100.77"), "198.51.100.77") })
+}
+
+func question(name string) dnsmessage.Question {
+	return dnsmessage.Question{Name: dnsmessage.MustNewName(name + "."), Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET}
 }

@@ -15,7 +15,7 @@ import (
 
 // Explain judges a packet by the policy in force.
 func (d *Daemon) Explain(ctx context.Context, packet string) (api.Explain, error) {
-	v, err := api.ExplainPacket(d.enforced(d.force.Load().policy), packet, config.Disk(), time.Now(), d.banOf)
+	v, err := api.ExplainPacket(d.enforced(d.force.Load().policy), packet, config.Disk(), time.Now(), d.live())
 	return d.foreign.told(ctx, v), err
 }
 
@@ -25,9 +25,12 @@ func (d *Daemon) ExplainEntry(ctx context.Context, seq uint64) (api.Explain, err
 	if err != nil {
 		return api.Explain{}, err
 	}
-	v, err := api.ExplainEntry(d.enforced(d.force.Load().policy), e, time.Now(), d.banOf)
+	v, err := api.ExplainEntry(d.enforced(d.force.Load().policy), e, time.Now(), d.live())
 	return d.foreign.told(ctx, v), err
 }
+
+// live is what is known beside the policy.
+func (d *Daemon) live() api.Live { return api.Live{Ban: d.banOf, Names: d.domains.book} }
 
 // banOf finds the ban that a packet meets at its time.
 func (d *Daemon) banOf(f *policy.Flow) (api.Ban, bool) {

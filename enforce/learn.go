@@ -45,7 +45,7 @@ func (t *Table) learnOnce(ctx context.Context, names policy.Domains, list []Reso
 	wanted := map[netip.Addr]time.Duration{}
 	there := map[netip.Addr]bool{}
 	for _, r := range list {
-		left, ok, err := t.socket.stays(nameSet(names, familyOf(r.Address)), r.Address)
+		left, ok, err := t.socket.stays(NameSet(names, familyOf(r.Address)), r.Address)
 		if err != nil {
 			return err
 		}
@@ -55,7 +55,7 @@ func (t *Table) learnOnce(ctx context.Context, names policy.Domains, list []Reso
 	}
 	for _, v := range verbs {
 		for _, f := range policy.Families {
-			e := b.elementsOf(v.verb, v.kind, nameSet(names, f))
+			e := b.elementsOf(v.verb, v.kind, NameSet(names, f))
 			for a, left := range wanted {
 				switch {
 				case familyOf(a) != f:

@@ -34,7 +34,7 @@ func (l *line) names(e end, names policy.Domains, not bool) {
 	l.asks |= byName
 	q := question{dimension: e.dimension(), family: l.family}
 	// Lines are copied as they are made: none may append to another's.
-	l.named = append(l.named[:len(l.named):len(l.named)], lookup{q, not, nameSet(names, l.family)})
+	l.named = append(l.named[:len(l.named):len(l.named)], lookup{q, not, NameSet(names, l.family)})
 }
 
 // namesOf gives what a line asks of names for an end.

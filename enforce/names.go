@@ -20,9 +20,9 @@ const MostAddresses = 4096
 // longestName is how much of a name fits what nft shows of a set.
 const longestName = 48
 
-// nameSet gives the name of the set for one family: "name4/example.com", "below6/example.com". Where there are several names,
+// NameSet gives the name of the set for one family: "name4/example.com", "below6/example.com". Where there are several names,
 // or a long one, it is a digest.
-func nameSet(names policy.Domains, f policy.Family) string {
+func NameSet(names policy.Domains, f policy.Family) string {
 	list := names.List()
 	if name, below := list[0].Name(); len(list) == 1 && len(name) <= longestName {
 		if below {
@@ -58,7 +58,7 @@ func namedSet(names policy.Domains, f policy.Family, known Resolver) set {
 	if f == policy.IPv6 {
 		k = &name6Kind
 	}
-	s := set{name: nameSet(names, f), kind: k, dynamic: true, size: MostAddresses, spans: func(func(span) bool) {}}
+	s := set{name: NameSet(names, f), kind: k, dynamic: true, size: MostAddresses, spans: func(func(span) bool) {}}
 	if known == nil {
 		return s
 	}

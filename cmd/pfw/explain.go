@@ -74,7 +74,7 @@ func (a *app) explanation(ctx context.Context, file string, args []string) (api.
 	if err != nil {
 		return api.Explain{}, err
 	}
-	return api.ExplainPacket(c.Policy, packet(args), config.Disk(), time.Now(), nil)
+	return api.ExplainPacket(c.Policy, packet(args), config.Disk(), time.Now(), api.Live{})
 }
 
 // logLine is a line of pfw log, or of the journal, that tells of a packet: what is before it, and the packet.

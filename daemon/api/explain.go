@@ -52,17 +52,22 @@ type Step struct {
 	Why     string `json:"why"`
 }
 
-// BanOf finds the ban that a packet meets. nil is for a policy that no daemon has in force, under which nobody is banned.
-type BanOf func(*policy.Flow) (Ban, bool)
+// Live is what a daemon knows that has the policy in force. The zero value is for a policy that none has.
+type Live struct {
+	// Ban finds the ban that a packet meets. nil finds none.
+	Ban func(*policy.Flow) (Ban, bool)
+	// Names knows the addresses of names, nil none.
+	Names policy.Naming
+}
 
 // ExplainPacket tells what the policy does to a packet that somebody wrote down, at a time where the packet names
 // none. A packet that cannot be read is a *RequestError.
-func ExplainPacket(p *policy.Policy, packet string, source config.Source, now time.Time, bans BanOf) (Explain, error) {
+func ExplainPacket(p *policy.Policy, packet string, source config.Source, now time.Time, live Live) (Explain, error) {
 	flow, err := config.ParsePacket(packet, source, now)
 	if err != nil {
 		return Explain{}, &RequestError{err}
 	}
-	e := newExplain(p, flow, bans)
+	e := newExplain(p, flow, live)
 	if t, ok := flow.Time.Get(); ok && t.Equal(now) {
 		// Said back as it was asked.
 		flow.Time = policy.Field[time.Time]{}
@@ -72,10 +77,11 @@ func ExplainPacket(p *policy.Policy, packet string, source config.Source, now ti
 }
 
 // newExplain tells what the policy does to the packet that opens a connection, and why.
-func newExplain(p *policy.Policy, flow policy.Flow, bans BanOf) Explain {
+func newExplain(p *policy.Policy, flow policy.Flow, live Live) Explain {
 	var ban Ban
-	if bans != nil {
-		ban, flow.Banned = bans(&flow)
+	flow.Names = live.Names
+	if live.Ban != nil {
+		ban, flow.Banned = live.Ban(&flow)
 	}
 	d := p.Decide(flow)
 	e := Explain{Packet: config.FormatPacket(flow), Decision: newDecision(&d), Steps: []Step{}, Fix: fix(&d, &flow)}

@@ -12,7 +12,7 @@ import (
 
 // ExplainEntry tells why what an entry of the log tells of happened and what the policy in force makes of it now, where
 // that is something else. An entry that is no packet is a *Problem.
-func ExplainEntry(p *policy.Policy, entry audit.Entry, now time.Time, bans BanOf) (Explain, error) {
+func ExplainEntry(p *policy.Policy, entry audit.Entry, now time.Time, live Live) (Explain, error) {
 	flow, err := flowOf(&entry)
 	if err != nil {
 		return Explain{}, err
@@ -24,7 +24,7 @@ func ExplainEntry(p *policy.Policy, entry audit.Entry, now time.Time, bans BanOf
 		flow.Over = overBy(then, entry.PFW.Over)
 	}
 	flow.Time = policy.Known(now)
-	e := newExplain(p, flow, bans)
+	e := newExplain(p, flow, live)
 	flow.Time = policy.Field[time.Time]{}
 	e.Packet, e.Entry = config.FormatPacket(flow), &entry
 	if e.Verdict == entry.PFW.Action && e.Rule == entry.PFW.Rule {

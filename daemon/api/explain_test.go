@@ -74,12 +74,12 @@ func TestFix(t *testing.T) {
 		"forward udp 192.0.2.7 -> 198.51.100.9:53": "pfw allow --forward --protocol udp --port 53 --from 192.0.2.7 --to 198.51.100.9 --before transit",
 		"forward tcp 192.0.2.7 -> 198.51.100.9:53": "pfw allow --forward --protocol tcp --port 53 --from 192.0.2.7 --to 198.51.100.9",
 	} {
-		e, err := ExplainPacket(p, packet, config.Disk(), now, bans)
+		e, err := ExplainPacket(p, packet, config.Disk(), now, Live{Ban: bans})
 		if err != nil || e.Fix != want {
 			t.Errorf("%s: %q, %v; want %q", packet, e.Fix, err, want)
 		}
 	}
-	e, err := ExplainPacket(p.InPanic(), "in tcp -> :22", config.Disk(), now, bans)
+	e, err := ExplainPacket(p.InPanic(), "in tcp -> :22", config.Disk(), now, Live{Ban: bans})
 	if err != nil || e.Fix != "pfw panic off" || e.Rule != "panic" {
 		t.Errorf("in panic: %+v, %v", e, err)
 	}
@@ -111,7 +111,7 @@ func TestExplainEntry(t *testing.T) {
 		{"forwarded", drop("default", "block", "forward", "192.0.2.7", "198.51.100.9", 80), "forward tcp 192.0.2.7:4000 -> 198.51.100.9:80", "",
 			"pfw allow --forward --protocol tcp --port 80 --from 192.0.2.7 --to 198.51.100.9"},
 	} {
-		e, err := ExplainEntry(p, c.entry, time.Now(), nil)
+		e, err := ExplainEntry(p, c.entry, time.Now(), Live{})
 		if err != nil {
 			t.Errorf("%s: %v", c.what, err)
 			continue
@@ -132,7 +132,7 @@ func TestExplainEntry(t *testing.T) {
 		"a packet that nobody reads":  unread,
 		"an entry of a later version": {Seq: 9, EventType: audit.Drop, Direction: "sideways", Proto: "TCP"},
 	} {
-		_, err := ExplainEntry(p, entry, time.Now(), nil)
+		_, err := ExplainEntry(p, entry, time.Now(), Live{})
 		if p := problem(t, err); p.Status != 400 || p.Hint == "" {
 			t.Errorf("%s: %+v", what, p)
 		}
