@@ -227,9 +227,15 @@ func (b *Book) alias(name, target string, until time.Time) {
 		}
 	}
 	x.target, x.until = target, until
-	if of := b.at(target); len(of.from) < mostAliases || len(b.about(name)) > 0 {
+	if of := b.at(target); len(of.from) < mostAliases || b.ruled(name) {
 		of.from[name] = true
 	}
+}
+
+// ruled tells whether a rule is about a name as it is.
+func (b *Book) ruled(name string) bool {
+	d, err := policy.ParseDomain(name)
+	return err == nil && b.rules[d] != nil
 }
 
 func (b *Book) address(name string, a netip.Addr, until time.Time) {
@@ -297,14 +303,18 @@ func (b *Book) resolve(name string) map[netip.Addr]time.Time {
 
 // allFor gives some names, and those that are other names for them by answers of before.
 func (b *Book) allFor(names []string) []string {
-	out := slices.Clone(names)
-	for i := 0; i < len(out) && len(out) < mostAliases; i++ {
+	out, there := slices.Clone(names), map[string]bool{}
+	for _, name := range names {
+		there[name] = true
+	}
+	for i := 0; i < len(out) && i < mostAliases; i++ {
 		x := b.seen[out[i]]
 		if x == nil {
 			continue
 		}
 		for name := range x.from {
-			if !slices.Contains(out, name) {
+			if !there[name] {
+				there[name] = true
 				out = append(out, name)
 			}
 		}
