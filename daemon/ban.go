@@ -235,7 +235,7 @@ func (d *Daemon) mayBan(addr netip.Addr, remote netip.Prefix, force bool) error 
 	case force:
 		return nil
 	}
-	peers, err := procs.SSHPeers()
+	peers, err := procs.SSHPeersAmong(remote.Contains)
 	if err != nil {
 		return api.NewProblem(http.StatusConflict, "nobody knows who is logged in by ssh: "+err.Error(), "--force bans all the same")
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"time"
+	intern "unique"
 
 	"pfw/config/policy"
 	"pfw/enforce"
@@ -31,6 +32,8 @@ func remoteOf(t enforce.Tag, m *nflog.Message) netip.Prefix {
 // learn begins a ban that the kernel has, once. One that is known to be over has ended, and begins anew; one that was found in
 // the kernel before its reason came gets the reason.
 func (b *bans) learn(remote netip.Prefix, x ban) {
+	// A flood is banned for few reasons: one copy of each will do.
+	x.Rule, x.Reason = intern.Make(x.Rule).Value(), intern.Make(x.Reason).Value()
 	before, known := b.get(remote)
 	switch {
 	case known && before.over(x.Since):

@@ -54,6 +54,7 @@ var sections = []section{
 	{"load", (*bench).loads},
 	{"log", (*bench).logs},
 	{"tcp", (*bench).tcp},
+	{"bans", (*bench).bans},
 	{"idle", (*bench).idle},
 }
 
