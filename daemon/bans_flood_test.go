@@ -93,7 +93,9 @@ port      = [80, 81]
 	if !strings.Contains(status, fmt.Sprintf("%d addresses of a family are banned already", room)) {
 		t.Errorf("status does not say that the bans are full:\n%s", status)
 	}
-	full := func(e hosts.Entry) bool { return e.EventType == "alert" && strings.Contains(e.Line, `"signature":"no room for bans"`) }
+	full := func(e hosts.Entry) bool {
+		return e.EventType == "alert" && strings.Contains(e.Line, `"signature":"no room for bans"`)
+	}
 	if _, err := d.WaitEntry(limit, full); err != nil {
 		t.Fatal(err)
 	}
