@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"fmt"
 	"net/netip"
 	"os"
@@ -80,6 +79,13 @@ func TestAllButACountry(t *testing.T) {
 	}
 }
 
+func TestACountryIsNeverBanned(t *testing.T) {
+	c := load(t, geoip+"[ban]\nnever = [\"country:DE\"]\n", databaseFile, small(t))
+	if never := c.Policy.Bans().Never; !never.Contains(netip.MustParseAddr("198.51.100.1")) || never.Contains(netip.MustParseAddr("192.0.2.1")) {
+		t.Errorf("never banned are %d ranges", never.Len(policy.IPv4))
+	}
+}
+
 func TestMistakesWithCountries(t *testing.T) {
 	good := small(t)
 	for _, c := range []struct{ name, text, database, want string }{
@@ -143,19 +149,8 @@ func TestWarningsOfCountries(t *testing.T) {
 // countriesOnDisk writes a rule file that names a country, and gives how to load it.
 func countriesOnDisk(t *testing.T) (database string, load func(k *Kept) *Config) {
 	t.Helper()
-	dir := t.TempDir()
-	root := filepath.Join(dir, "firewall.toml")
-	database = filepath.Join(dir, "countries.mmdb")
-	put(t, root, geoip+blocks(`"country:CN"`))
-	put(t, database, small(t))
-	return database, func(k *Kept) *Config {
-		t.Helper()
-		c, err := Load(root, Options{Now: now, Kept: k})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
+	dir, load := onDisk(t, map[string]string{"firewall.toml": geoip + blocks(`"country:CN"`), "countries.mmdb": small(t)})
+	return filepath.Join(dir, "countries.mmdb"), load
 }
 
 func TestADatabaseIsReadAgainWhereItChanged(t *testing.T) {
@@ -187,18 +182,7 @@ func TestASnapshotHoldsTheCountriesAndNotTheDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 { // and the snapshot of a snapshot
-		var saved bytes.Buffer
-		if err := c.Snapshot.Save(&saved); err != nil {
-			t.Fatal(err)
-		}
-		s, err := ReadSnapshot(&saved)
-		if err != nil {
-			t.Fatal(err)
-		}
-		again, err := Load(s.Path(), Options{Source: s, Now: now})
-		if err != nil {
-			t.Fatal(err)
-		}
+		again := savedAndRead(t, c)
 		was, is := c.Lists[0], again.Lists[0]
 		if is.Entries != was.Entries || is.Set.Digest(policy.IPv4) != was.Set.Digest(policy.IPv4) || is.Set.Digest(policy.IPv6) != was.Set.Digest(policy.IPv6) || !is.Built.Equal(was.Built) {
 			t.Errorf("got %+v, want %+v", is, was)

@@ -30,18 +30,42 @@ const namesLong = "[list.long]\nfile = \"long.netset\"\n[[rule]]\nname = \"long\
 // longOnDisk writes a rule file with a long list, and gives how to load it.
 func longOnDisk(t *testing.T) (dir string, load func(k *Kept) *Config) {
 	t.Helper()
+	return onDisk(t, map[string]string{"firewall.toml": namesLong, "long.netset": longList(0)})
+}
+
+// onDisk writes rule files and what they name, and gives how to load them.
+func onDisk(t *testing.T, files map[string]string) (dir string, load func(k *Kept) *Config) {
+	t.Helper()
 	dir = t.TempDir()
-	root := filepath.Join(dir, "firewall.toml")
-	put(t, root, namesLong)
-	put(t, filepath.Join(dir, "long.netset"), longList(0))
+	for name, text := range files {
+		put(t, filepath.Join(dir, name), text)
+	}
 	return dir, func(k *Kept) *Config {
 		t.Helper()
-		c, err := Load(root, Options{Now: now, Kept: k})
+		c, err := Load(filepath.Join(dir, "firewall.toml"), Options{Now: now, Kept: k})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return c
 	}
+}
+
+// savedAndRead gives a policy back from its snapshot, as it is saved.
+func savedAndRead(t *testing.T, c *Config) *Config {
+	t.Helper()
+	var saved bytes.Buffer
+	if err := c.Snapshot.Save(&saved); err != nil {
+		t.Fatal(err)
+	}
+	s, err := ReadSnapshot(&saved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Load(s.Path(), Options{Source: s, Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return again
 }
 
 func put(t *testing.T, path, text string) {
@@ -111,18 +135,7 @@ func TestASnapshotHoldsLongLists(t *testing.T) {
 				t.Error("the snapshot has no long list, or is another each time")
 			}
 			meanwhile(t, filepath.Join(dir, "long.netset"))
-			var saved bytes.Buffer
-			if err := c.Snapshot.Save(&saved); err != nil {
-				t.Fatal(err)
-			}
-			s, err := ReadSnapshot(&saved)
-			if err != nil {
-				t.Fatal(err)
-			}
-			again, err := Load(s.Path(), Options{Source: s, Now: now})
-			if err != nil {
-				t.Fatal(err)
-			}
+			again := savedAndRead(t, c)
 			for _, f := range policy.Families {
 				if again.Lists[0].Set.Digest(f) != c.Lists[0].Set.Digest(f) {
 					t.Errorf("%s: %d ranges are back, want %d", f, again.Lists[0].Set.Len(f), c.Lists[0].Set.Len(f))

@@ -40,8 +40,10 @@ func (b *booted) floodInTheJournal() {
 		b.t.Errorf("%d messages in the journal in %s, more than %d", messages, took, most)
 	}
 	b.has(b.journal("PFW_RULE=flooded"), "rule=flooded (the audit file has each)")
-	if in := b.run("sh", "-c", `grep -h '"rule":"flooded"' /var/log/pfw/audit.jsonl* | grep -c '"event_type":"drop"'`); in != strconv.Itoa(packets) {
-		b.t.Errorf("%d packets were sent, the file has %s", packets, in)
+	// On a busy machine the kernel may lose some, which both tell in other entries.
+	_, drops := b.told("PFW_RULE=flooded", "PFW_EVENT_TYPE=drop")
+	if in := b.run("sh", "-c", `grep -h '"rule":"flooded"' /var/log/pfw/audit.jsonl* | grep -c '"event_type":"drop"'`); in != strconv.Itoa(drops) {
+		b.t.Errorf("the journal accounts for %d packets that were dropped, the file has %s", drops, in)
 	}
 	b.t.Logf("%d packets in %s: %d messages; CPU of pfwd %s, of journald %s", packets, took.Round(time.Millisecond), messages,
 		b.cpuTime(b.property("MainPID"))-pfwd, b.cpuTime(b.journald())-journald)
