@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,6 +38,11 @@ const (
 	// longestURL is in bytes; servers take no longer ones.
 	longestURL = 4096
 )
+
+// LongFeeds tells whether there are long lists among those that are fetched. They are in no Snapshot.
+func (c *Config) LongFeeds() bool {
+	return slices.ContainsFunc(c.Lists, func(l List) bool { return l.Feed != nil && l.Ranges > longFile/len("255.255.255.255\n") })
+}
 
 // CopyOf is the path of the copy of a list in a cache. What was fetched from one URL is no copy of what is at another.
 func CopyOf(cache, list, url string) string {
@@ -100,6 +107,9 @@ func (l *lists) readCopy(r *reader, name string, at *value, feed *Feed) *List {
 func (l *lists) copied(path, key string) (*listText, *policy.AddressSet, *fault, error) {
 	if l.cache == "" {
 		return nil, nil, nil, fs.ErrNotExist
+	}
+	if _, err := os.Stat(l.cache); err != nil {
+		return nil, nil, nil, err
 	}
 	f, err := regular(openBeneath(path, []string{l.cache}, unwaiting))
 	if err != nil {
