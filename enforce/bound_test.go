@@ -259,11 +259,11 @@ func TestConnectionsUpToANumber(t *testing.T) {
 func TestTheOpeningThatIsTooManyBans(t *testing.T) {
 	g := newGround(t, TableOptions{})
 	g.apply(build(t, standard, logging, banning(t, 6, time.Hour)))
-	for _, from := range []string{"192.0.2.7", "2001:db8::7"} {
+	for i, from := range []string{"192.0.2.7", "2001:db8::7"} {
 		if passed := g.tries(from, 20); passed != 6 {
 			t.Errorf("%s: %d passed, want 6", from, passed)
 		}
-		if got := g.readings()["excess/ssh"].Packets; got != 1 {
+		if got := g.readings()["excess/ssh"].Packets; got != uint64(i+1) {
 			t.Errorf("%s: %d packets over the rate met the rule, want the one that banned", from, got)
 		}
 		b, ok, err := g.table.Banned(t.Context(), Remote(netip.MustParseAddr(from)))
@@ -275,11 +275,26 @@ func TestTheOpeningThatIsTooManyBans(t *testing.T) {
 		if !g.tag(true, tag) {
 			t.Errorf("no message %s", tag)
 		}
-		if err := g.table.Unban(t.Context(), remotes(from)); err != nil {
-			t.Fatal(err)
+	}
+}
+
+// What was before a ban is paid for with it.
+func TestWhoWasBannedBeginsAnew(t *testing.T) {
+	g := newGround(t, TableOptions{})
+	g.apply(build(t, standard, logging, within(t, func(r *policy.Rule) {
+		r.Ban = &policy.BanOver{Over: policy.Rate{Packets: 3, Per: time.Hour}, For: time.Second}
+	})))
+	for _, from := range []string{"192.0.2.7", "2001:db8::7"} {
+		for range 2 {
+			if passed := g.tries(from, 5); passed != 3 {
+				t.Errorf("%s: %d passed, want 3", from, passed)
+			}
+			for end := time.Now().Add(patience); len(banned(t, g.table)) > 0; time.Sleep(10 * time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatal("the ban does not end")
+				}
+			}
 		}
-		g.apply(build(t, standard, logging))
-		g.apply(build(t, standard, logging, banning(t, 6, time.Hour)))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,8 +23,9 @@ func (c *compiler) bound(x decider, ch chain) chain {
 	c.logged[x.excess()] = !r.Quiet
 	if b := r.Ban; b != nil {
 		over := newOverRate(b.Over)
-		to := c.banning(x)
-		for _, m := range c.meters(x, "ban", policy.PerRemote, set{}, meter{timeout: keptFor(over), bound: over}, over.name(), fmt.Sprint(int(b.For.Seconds()))) {
+		meters := c.meters(x, "ban", policy.PerRemote, set{}, meter{timeout: keptFor(over), bound: over}, over.name(), fmt.Sprint(int(b.For.Seconds())))
+		to := c.banning(x, meters)
+		for _, m := range meters {
 			ch.rules = append(ch.rules, rule{statements: append(m, jumpTo{to})})
 		}
 	}
@@ -127,12 +129,16 @@ func (c *compiler) excess(x decider, b policy.Bound) []rule {
 }
 
 // banning makes the chain for a packet that is over the rate of the rule's ban, and gives its name. It gives back a packet
-// whose remote is never banned.
-func (c *compiler) banning(x decider) string {
+// whose remote is never banned. Who is banned begins anew when the ban is over: meters, by family, are what counted.
+func (c *compiler) banning(x decider, meters [][]statement) string {
 	e := remoteEnd(x.tag.Direction)
 	to := chain{name: deciderChain(x.tag.Direction, x.name) + "/" + policy.ByBan.String(), rules: c.spares(e)}
 	done := chain{name: to.name + "ned", rules: c.excess(x, policy.ByBan)}
-	to.rules = append(to.rules, c.ban(x.families, e, x.rule.Ban.For, goTo{done.name})...)
+	for i, r := range c.ban(x.families, e, x.rule.Ban.For, goTo{done.name}) {
+		counted := meters[i][len(meters[i])-1].(meter)
+		r.statements = slices.Insert(r.statements, len(r.statements)-1, statement(forget{counted}))
+		to.rules = append(to.rules, r)
+	}
 	to.rules = append(to.rules, rule{statements: []statement{c.counter(refusedCounter)}})
 	to.rules = append(to.rules, c.excess(x, policy.ByFullBan)...)
 	c.chains = append(c.chains, done, to)

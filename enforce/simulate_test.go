@@ -176,6 +176,7 @@ rules:
 				if !s.meets(x, c.name, f) {
 					continue rules
 				}
+			case forget:
 			case banEnd:
 				if s.noRoom {
 					continue rules

@@ -48,6 +48,15 @@ func (s meter) key() string {
 }
 
 func (s meter) exprs() []expr.Any {
+	op := uint32(unix.NFT_DYNSET_OP_ADD)
+	if s.timeout > 0 {
+		op = unix.NFT_DYNSET_OP_UPDATE
+	}
+	return append(s.load(), &expr.Dynset{SrcRegKey: unix.NFT_REG32_00, SetName: s.set, Operation: op, Timeout: s.timeout, Exprs: s.bound.exprs()})
+}
+
+// load reads the key into the registers from NFT_REG32_00 on.
+func (s meter) load() []expr.Any {
 	var key []expr.Any
 	next := uint32(unix.NFT_REG32_00)
 	if s.family == 0 || s.number != 0 {
@@ -59,11 +68,19 @@ func (s meter) exprs() []expr.Any {
 	if s.family != 0 {
 		key = append(key, remoteLoad(s.family, s.end, next)...)
 	}
-	op := uint32(unix.NFT_DYNSET_OP_ADD)
-	if s.timeout > 0 {
-		op = unix.NFT_DYNSET_OP_UPDATE
-	}
-	return append(key, &expr.Dynset{SrcRegKey: unix.NFT_REG32_00, SetName: s.set, Operation: op, Timeout: s.timeout, Exprs: s.bound.exprs()})
+	return key
+}
+
+// dynsetDelete is NFT_DYNSET_OP_DELETE (include/uapi/linux/netfilter/nf_tables.h).
+const dynsetDelete = 2
+
+// forget takes away what a meter counted of the packet's remote. The family must have been asked for.
+type forget struct{ meter }
+
+func (s forget) text() string { return fmt.Sprintf("delete @%s { %s }", s.set, s.key()) }
+
+func (s forget) exprs() []expr.Any {
+	return append(s.load(), &expr.Dynset{SrcRegKey: unix.NFT_REG32_00, SetName: s.set, Operation: dynsetDelete})
 }
 
 // remoteWord spells what stands for a remote: its address, or of IPv6 its /64.
