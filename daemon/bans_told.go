@@ -29,6 +29,9 @@ func remoteOf(t enforce.Tag, m *nflog.Message) netip.Prefix {
 	return enforce.Remote(m.Packet.Source)
 }
 
+// banLag is how much sooner the kernel may have ended a ban: it counts in ticks of its own, from the packet on.
+const banLag = 500 * time.Millisecond
+
 // learn begins a ban that the kernel has, once. One that is known to be over has ended, and begins anew; one that was found in
 // the kernel before its reason came gets the reason.
 func (b *bans) learn(remote netip.Prefix, x ban) {
@@ -36,7 +39,7 @@ func (b *bans) learn(remote netip.Prefix, x ban) {
 	x.Rule, x.Reason = intern.Make(x.Rule).Value(), intern.Make(x.Reason).Value()
 	before, known := b.get(remote)
 	switch {
-	case known && before.over(x.Since):
+	case known && before.over(x.Since.Add(banLag)):
 		b.finished(remote, before, "its time is over")
 	case known && before.Reason == adopted:
 		b.put(remote, x)

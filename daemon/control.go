@@ -52,7 +52,7 @@ func (d *Daemon) Rules(ctx context.Context, always bool) (api.Rules, error) {
 	for i := range out.Rules {
 		r := &out.Rules[i]
 		c := counts.Rules[policy.Name(r.Name)]
-		r.Packets, r.Bytes = c.Packets, c.Bytes
+		r.Packets, r.Bytes, r.Over = c.Packets, c.Bytes, counts.Excess[policy.Name(r.Name)].Packets
 		if last := d.accounts.lastMatch(accountKey{rule: r.Name}); !last.IsZero() {
 			r.LastMatch = &api.Time{Time: last}
 		}

@@ -127,10 +127,14 @@ func (m *metrics) collectStatus(gauge, counter families) {
 func (m *metrics) collectRules(counter families) {
 	packets := counter("rule_packets_total", "Packets that a rule decided: the openings of connections.", "rule", "direction", "action")
 	octets := counter("rule_bytes_total", "Bytes of the packets that a rule decided.", "rule", "direction", "action")
+	over := counter("rule_over_packets_total", "Packets, of those that a rule decided, over a bound of it, which it blocked.", "rule")
 	for _, r := range m.rules.Rules {
 		if r.Enabled {
 			packets(float64(r.Packets), r.Name, r.Direction, r.Action)
 			octets(float64(r.Bytes), r.Name, r.Direction, r.Action)
+			if r.Over > 0 {
+				over(float64(r.Over), r.Name)
+			}
 		}
 	}
 	packets = counter("default_packets_total", "Packets that no rule matched.", "direction", "action")

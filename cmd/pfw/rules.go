@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -11,9 +12,10 @@ import (
 func (a *app) rules() *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
-		Use:     "rules [--all]",
-		Short:   "The rules in order, with packets, bytes and last match",
-		Long:    "The rules in force, in order, with what each decided: packets that open a connection, their bytes, the last match.",
+		Use:   "rules [--all]",
+		Short: "The rules in order, with packets, bytes and last match",
+		Long: "The rules in force, in order, with what each decided: packets that open a connection, their bytes, the last match.\n" +
+			"Of a rule with a limit, those that were over it are part of the packets, and told in brackets.",
 		Example: example("pfw rules --all"),
 		Args:    words(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -51,6 +53,9 @@ func (s *screen) rules(v api.Rules) {
 		text, st := r.Text, actionStyle(r.Action)
 		if !r.Enabled {
 			text, st = "disabled: "+text, faint
+		}
+		if r.Over > 0 {
+			text += fmt.Sprintf(" (%s over)", count(r.Over))
 		}
 		if r.Comment != "" {
 			text += "  # " + r.Comment

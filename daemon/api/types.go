@@ -91,6 +91,8 @@ type Rule struct {
 	Comment   string `json:"comment,omitempty"`
 	Packets   uint64 `json:"packets"`
 	Bytes     uint64 `json:"bytes"`
+	// Over counts, of Packets, those over a bound of the rule, which it blocked.
+	Over      uint64 `json:"over,omitempty"`
 	LastMatch *Time  `json:"last_match,omitempty"`
 	Until     *Time  `json:"until,omitempty"`
 	File      string `json:"file"`
