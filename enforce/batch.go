@@ -1,6 +1,7 @@
 package enforce
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"github.com/mdlayher/netlink"
@@ -11,11 +12,12 @@ import (
 
 // batch is a list of changes that the kernel makes all at once or not at all. The messages are written here and not by the
 // nftables package, because its writer has every new rule sent back, which overruns the socket at some thousand rules,
-// holds a set's elements several times in memory, and gives a set of times no type that nft can print.
+// holds a set's elements several times in memory, and gives a set of times no type that nft can print. They are written as they
+// are sent, one after the other: thousands of them in pieces keep the garbage collector busy.
 type batch struct {
-	messages []netlink.Message
-	what     []subject
-	bytes    int
+	buffer []byte
+	// messages says of each what it is about.
+	messages []subject
 }
 
 // subject is what a message is about, so that an error can name it.
@@ -31,15 +33,33 @@ func (s subject) String() string {
 	return fmt.Sprintf("%s %s %s", s.verb, s.noun, s.name)
 }
 
-func (b *batch) add(kind int, flags netlink.HeaderFlags, s subject, attributes []byte) {
-	// struct nfgenmsg: family, version, resource id.
-	data := append([]byte{unix.NFPROTO_INET, unix.NFNETLINK_V0, 0, 0}, attributes...)
-	b.messages = append(b.messages, netlink.Message{
-		Header: netlink.Header{Type: netlink.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8 | kind), Flags: netlink.Request | flags},
-		Data:   data,
-	})
-	b.what = append(b.what, s)
-	b.bytes += unix.NLMSG_HDRLEN + len(data)
+// add writes a message with attributes, the values of which are given in one piece or in several.
+func (b *batch) add(kind int, flags netlink.HeaderFlags, s subject, attributes ...[]byte) {
+	if len(b.buffer) == 0 {
+		b.header(unix.NFNL_MSG_BATCH_BEGIN, 0, unix.AF_UNSPEC, unix.NFNL_SUBSYS_NFTABLES)
+	}
+	at := len(b.buffer)
+	b.messages = append(b.messages, s)
+	b.header(unix.NFNL_SUBSYS_NFTABLES<<8|kind, flags, unix.NFPROTO_INET, 0)
+	for _, a := range attributes {
+		b.buffer = append(b.buffer, a...)
+	}
+	binary.NativeEndian.PutUint32(b.buffer[at:], uint32(len(b.buffer)-at))
+}
+
+// header begins a message, which is numbered by its place.
+func (b *batch) header(kind int, flags netlink.HeaderFlags, family, resource byte) {
+	b.buffer = appendMessage(b.buffer, kind, flags, firstSequence+uint32(len(b.messages)), family, resource)
+}
+
+// appendMessage begins a message: struct nlmsghdr and struct nfgenmsg.
+func appendMessage(b []byte, kind int, flags netlink.HeaderFlags, sequence uint32, family, resource byte) []byte {
+	b = binary.NativeEndian.AppendUint32(b, unix.NLMSG_HDRLEN+4)
+	b = binary.NativeEndian.AppendUint16(b, uint16(kind))
+	b = binary.NativeEndian.AppendUint16(b, uint16(netlink.Request|flags))
+	b = binary.NativeEndian.AppendUint32(b, sequence)
+	b = binary.NativeEndian.AppendUint32(b, 0)
+	return append(b, family, unix.NFNETLINK_V0, 0, resource)
 }
 
 // inTable begins a message's attributes. NFTA_CHAIN_TABLE, NFTA_RULE_TABLE, NFTA_SET_TABLE, NFTA_OBJ_TABLE and
@@ -139,9 +159,9 @@ func (b *batch) addChain(c *chain, policy verdict) {
 
 // addRules adds rules to the end of a chain, each as marshalRule writes it.
 func (b *batch) addRules(chain string, rules [][]byte) {
+	in := appendText(inTable(), unix.NFTA_RULE_CHAIN, chain)
 	for i, r := range rules {
-		a := append(appendText(inTable(), unix.NFTA_RULE_CHAIN, chain), r...)
-		b.add(unix.NFT_MSG_NEWRULE, netlink.Create|netlink.Append, subject{"add", "chain", chain, i + 1}, a)
+		b.add(unix.NFT_MSG_NEWRULE, netlink.Create|netlink.Append, subject{"add", "chain", chain, i + 1}, in, r)
 	}
 }
 

@@ -103,14 +103,9 @@ func appendHeader(b []byte, size int, kind uint16) []byte {
 	return binary.NativeEndian.AppendUint16(b, kind)
 }
 
-// header begins a message: struct nlmsghdr and struct nfgenmsg.
+// header begins a message.
 func (f *filler) header(kind int, flags netlink.HeaderFlags, family byte, resource byte) {
-	b := binary.NativeEndian.AppendUint32(f.buffer, unix.NLMSG_HDRLEN+4)
-	b = binary.NativeEndian.AppendUint16(b, uint16(kind))
-	b = binary.NativeEndian.AppendUint16(b, uint16(netlink.Request|flags))
-	b = binary.NativeEndian.AppendUint32(b, firstSequence+f.messages)
-	b = binary.NativeEndian.AppendUint32(b, 0)
-	f.buffer = append(b, family, unix.NFNETLINK_V0, 0, resource)
+	f.buffer = appendMessage(f.buffer, kind, flags, firstSequence+f.messages, family, resource)
 	f.messages++
 }
 

@@ -125,6 +125,8 @@ func (c *chain) asks(sets map[string]bool) bool {
 // swap writes the transaction that changes what packets meet; it is empty where nothing is to be changed.
 func (p *plan) swap() *batch {
 	t, b := p.table, &batch{}
+	// With its flags again: somebody may have put the table to sleep.
+	b.addTable(t.flags())
 	gone := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(t.last.Chains)) {
 		if c := p.chains[name]; c == nil || !c.there {
@@ -153,15 +155,10 @@ func (p *plan) swap() *batch {
 			b.addChain(c.chain, c.policy)
 		}
 	}
-	if len(b.messages) == 0 && !t.last.asleep {
-		return b
+	if len(b.messages) == 1 && !t.last.asleep {
+		return &batch{}
 	}
-	// With its flags again: somebody may have put the table to sleep.
-	whole := &batch{}
-	whole.addTable(t.flags())
-	whole.messages, whole.what = append(whole.messages, b.messages...), append(whole.what, b.what...)
-	whole.bytes += b.bytes
-	return whole
+	return b
 }
 
 // swapSets deletes the sets that are asked for no more, and makes dynamic ones of another shape anew.
@@ -202,7 +199,7 @@ func (p *plan) swapSets(b *batch) {
 func (p *plan) stage(commit func(*batch) error, fill func(s *set, kernelName string) error) error {
 	t, b := p.table, &batch{}
 	cut := func(more int) error {
-		if b.bytes+more <= t.socket.roomFor() {
+		if len(b.buffer)+more <= t.socket.roomFor() {
 			return nil
 		}
 		full := *b

@@ -64,29 +64,14 @@ var errUnknownOutcome = errors.New("the kernel's answer was lost")
 
 // commit sends the batch as one transaction. On an error nothing has changed, unless it is errUnknownOutcome.
 func (s *socket) commit(ctx context.Context, b *batch) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	edge := func(kind netlink.HeaderType) netlink.Message {
-		return netlink.Message{
-			Header: netlink.Header{Type: kind, Flags: netlink.Request},
-			// struct nfgenmsg with the subsystem as resource id, big-endian.
-			Data: []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, 0, unix.NFNL_SUBSYS_NFTABLES},
-		}
-	}
-	all := make([]netlink.Message, 0, len(b.messages)+2)
-	all = append(all, edge(unix.NFNL_MSG_BATCH_BEGIN))
-	all = append(all, b.messages...)
-	all = append(all, edge(unix.NFNL_MSG_BATCH_END))
-	sent, err := s.nl.SendMessages(all)
-	if errors.Is(err, unix.EMSGSIZE) || errors.Is(err, unix.ENOBUFS) && b.bytes > s.room {
+	b.header(unix.NFNL_MSG_BATCH_END, 0, unix.AF_UNSPEC, unix.NFNL_SUBSYS_NFTABLES)
+	err := s.commitBytes(ctx, b.buffer, firstSequence, b.about)
+	tooLong := errors.Is(err, unix.EMSGSIZE) || errors.Is(err, unix.ENOBUFS) && len(b.buffer) > s.room
+	if tooLong && !errors.Is(err, errUnknownOutcome) {
 		return fmt.Errorf("send %d bytes in one transaction, where the socket takes %d (CAP_NET_ADMIN outside user namespaces lifts the limit): %w",
-			b.bytes, s.room, err)
+			len(b.buffer), s.room, err)
 	}
-	if err != nil {
-		return fmt.Errorf("send transaction: %w", err)
-	}
-	return s.answers(sent[0].Header.Sequence, b.about)
+	return err
 }
 
 // commitBytes sends a transaction that is written out already, the first message of which has the sequence number first.
@@ -139,8 +124,8 @@ func (s *socket) answers(sequence uint32, about func(distance uint32) string) er
 
 // about names the message that stands so many after the beginning of the batch.
 func (b *batch) about(distance uint32) string {
-	if distance >= 1 && int(distance) <= len(b.what) {
-		return b.what[distance-1].String()
+	if distance >= 1 && int(distance) <= len(b.messages) {
+		return b.messages[distance-1].String()
 	}
 	return "transaction"
 }
