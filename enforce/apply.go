@@ -129,23 +129,31 @@ func (t *Table) refresh(ctx context.Context) error {
 	if t.last != nil {
 		return nil
 	}
-	_, err := t.look(ctx, nil)
+	_, err := t.look(ctx, nil, nil)
 	return err
 }
 
 // look reads the table. Chains, and the elements of sets, that are known to be as they were made are not read again, but for
-// chains that were changed: with many of them that takes longer than all the rest.
-func (t *Table) look(ctx context.Context, changed map[string]bool) (*snapshot, error) {
+// chains that were changed: with many of them that takes longer than all the rest. Of sets that were just loaded, the elements
+// are counted.
+func (t *Table) look(ctx context.Context, changed map[string]bool, loaded map[string]elementsHeld) (*snapshot, error) {
 	// Where others may change the table too, a change that is not ours may be one of it.
 	trusting := t.owned || !t.moved
 	kept := func(chain string) bool { return trusting && t.kept[chain] != "" && !changed[chain] }
 	trusted := func(set string) bool { return trusting && t.trusted(set) }
-	got, err := t.socket.read(ctx, unread{kept, func(set string) int {
-		if trusted(set) {
-			return 0
-		}
-		return t.counts[set]
-	}})
+	if !trusting {
+		loaded = nil
+	}
+	got, err := t.socket.read(ctx, unread{
+		chain: kept,
+		counts: func(set string) int {
+			if trusted(set) {
+				return 0
+			}
+			return t.counts[set]
+		},
+		loaded: loaded, rules: max(t.rules, t.last.rules()),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +208,7 @@ func (t *Table) freshName(contents string) string {
 // takeBack deletes what was loaded for nothing.
 func (t *Table) takeBack(before *snapshot) error {
 	// Also where the caller's time is up.
-	got, err := t.look(context.Background(), nil)
+	got, err := t.look(context.Background(), nil, nil)
 	if err != nil {
 		return err
 	}
@@ -232,6 +240,6 @@ func (t *Table) takeBack(before *snapshot) error {
 	if err := t.change(context.Background(), &b); err != nil {
 		return fmt.Errorf("take back what was loaded: %w", err)
 	}
-	_, err = t.look(context.Background(), nil)
+	_, err = t.look(context.Background(), nil, nil)
 	return err
 }

@@ -169,10 +169,15 @@ func (b *batch) flushChain(name string) {
 	b.add(unix.NFT_MSG_DELRULE, 0, subject{verb: "delete", noun: "rules of chain", name: name}, appendText(inTable(), unix.NFTA_RULE_CHAIN, name))
 }
 
-// marshalRule writes a rule's expressions and its comment. kernelName gives the name that a set bears in the kernel.
+// marshalRule writes a rule's expressions and its comment.
 func marshalRule(r rule, kernelName func(string) string) ([]byte, error) {
+	return appendRule(nil, r, kernelName)
+}
+
+// appendRule is marshalRule behind what a buffer holds. kernelName gives the name that a set bears in the kernel.
+func appendRule(a []byte, r rule, kernelName func(string) string) ([]byte, error) {
 	var failed error
-	a := appendNest(nil, unix.NFTA_RULE_EXPRESSIONS, func(a []byte) []byte {
+	a = appendNest(a, unix.NFTA_RULE_EXPRESSIONS, func(a []byte) []byte {
 		for _, s := range r.statements {
 			for _, e := range s.exprs() {
 				var err error

@@ -221,13 +221,13 @@ func (t *Table) editInPlace(ctx context.Context, r *Ruleset) (done bool, err err
 	for _, e := range list {
 		t.counts[e.kernelName] = e.set.length()
 		state := t.last.Sets[e.kernelName]
-		state.Holds, state.Count, state.Hash = e.set.name, e.set.length(), e.set.hash()
+		state.Holds, state.Count, state.Hash = e.set.name, e.set.length(), e.set.held().hash
 		t.last.Sets[e.kernelName] = state
 	}
 	t.held = names
 	// Only how many they hold is read back: the rules are as they were, as every step of the generation was ours.
 	got := &snapshot{Sets: map[string]setState{}}
-	if err := t.socket.readSets(got, func(string) int { return 0 }); err != nil || t.moved {
+	if err := t.socket.readSets(got, unread{counts: func(string) int { return 0 }}); err != nil || t.moved {
 		return false, err
 	}
 	for _, e := range list {

@@ -26,6 +26,7 @@ type plan struct {
 
 type plannedChain struct {
 	*chain
+	// rules are as they are sent, none of a chain that is kept.
 	rules [][]byte
 	// hash is of the rules as they are sent.
 	hash string
@@ -55,25 +56,43 @@ func (t *Table) planBy(r *Ruleset, held map[string]string) (*plan, error) {
 	anew := r.anew(t.last)
 	// One that is not there at all is loaded before the rules.
 	maps.DeleteFunc(anew, func(name string, _ bool) bool { _, there := t.last.Sets[name]; return !there })
+	t.rules = 0
+	planned := make([]plannedChain, len(r.chains))
+	var buffer []byte
+	var ends []int
 	for i := range r.chains {
-		c := &plannedChain{chain: &r.chains[i]}
-		sum := sha256.New()
+		c := &planned[i]
+		c.chain = &r.chains[i]
+		t.rules += len(c.chain.rules)
+		buffer, ends = buffer[:0], ends[:0]
 		for _, line := range c.chain.rules {
-			data, err := marshalRule(line, p.kernelName)
-			if err != nil {
+			var err error
+			if buffer, err = appendRule(buffer, line, p.kernelName); err != nil {
 				return nil, err
 			}
-			sum.Write(data)
-			c.rules = append(c.rules, data)
+			ends = append(ends, len(buffer))
 		}
-		c.hash = hex.EncodeToString(sum.Sum(nil))
+		sum := sha256.Sum256(buffer)
+		c.hash = hex.EncodeToString(sum[:])
 		was, there := t.last.Chains[c.name]
 		c.there = there && sameHook(c.base(), was.Base)
 		c.late = len(anew) > 0 && c.asks(anew)
 		c.kept = c.there && t.kept[c.name] == c.hash && !c.late
+		if !c.kept {
+			c.rules = parts(slices.Clone(buffer), ends)
+		}
 		p.chains[c.name] = c
 	}
 	return p, nil
+}
+
+// parts cuts what is written one after the other.
+func parts(all []byte, ends []int) [][]byte {
+	out, from := make([][]byte, len(ends)), 0
+	for i, end := range ends {
+		out[i], from = all[from:end], end
+	}
+	return out
 }
 
 // kernelName gives the name that a set bears in the kernel.

@@ -19,7 +19,7 @@ const nftaSetCount = 20
 const unbounded = 0xffff
 
 // readSets does not leave it to the nftables package, which gives up at a set of a type that it does not know.
-func (s *socket) readSets(got *snapshot, counts func(set string) int) error {
+func (s *socket) readSets(got *snapshot, but unread) error {
 	err := s.dump(unix.NFT_MSG_GETSET, inTable(), func(a []byte) error {
 		flags := uint32(number(at(a, unix.NFTA_SET_FLAGS)))
 		room := uint32(number(at(at(a, unix.NFTA_SET_DESC), unix.NFTA_SET_DESC_SIZE)))
@@ -44,7 +44,12 @@ func (s *socket) readSets(got *snapshot, counts func(set string) int) error {
 		return listing("sets", err)
 	}
 	for name, state := range got.Sets {
-		if n := counts(name); n < 1 || n > readBack {
+		if n := but.counts(name); n < 1 || n > readBack {
+			continue
+		}
+		if held, ok := but.loaded[name]; ok && held.count == state.elements {
+			state.Hash = held.hash
+			got.Sets[name] = state
 			continue
 		}
 		var lines []string
@@ -107,14 +112,26 @@ func (s *set) length() int {
 	return s.count
 }
 
-// hash is what reading the set back must give, "" where it is not read back.
-func (s *set) hash() string {
+// elementsHeld is what is to be in a set.
+type elementsHeld struct {
+	// count is how many elements the kernel counts: of an interval, whose end is another, one (nft_rbtree_usize in
+	// net/netfilter/nft_set_rbtree.c).
+	count int
+	// hash is what reading the set back must give, "" where it is not read back.
+	hash string
+}
+
+func (s *set) held() elementsHeld {
 	if s.dynamic || s.length() > readBack {
-		return ""
+		return elementsHeld{}
 	}
-	var lines []string
+	lines := make([]string, 0, 2*s.count)
 	for e := range s.elements {
 		lines = append(lines, elementText(e.key, e.end, e.verdict))
 	}
-	return elementsHash(lines)
+	n := len(lines)
+	if s.kind.interval {
+		n /= 2
+	}
+	return elementsHeld{n, elementsHash(lines)}
 }

@@ -65,6 +65,10 @@ type unread struct {
 	chain func(name string) bool
 	// counts tells how many elements a set has at most, 0 for one that is not to be read.
 	counts func(set string) int
+	// loaded are the sets that were just loaded: where the kernel counts as many elements, they are not read.
+	loaded map[string]elementsHeld
+	// rules is how many there are, as far as is known.
+	rules int
 }
 
 // read takes a snapshot; nil where there is no table.
@@ -101,6 +105,16 @@ func (a *snapshot) same(b *snapshot) bool {
 	return maps.Equal(a.Chains, b.Chains) && maps.Equal(a.Sets, b.Sets) && slices.Equal(a.strangers, b.strangers)
 }
 
+// rules counts those of all chains.
+func (a *snapshot) rules() (n int) {
+	if a != nil {
+		for _, c := range a.Chains {
+			n += c.Rules
+		}
+	}
+	return n
+}
+
 // readOnce gives what it read with errTorn, too.
 func (s *socket) readOnce(but unread) (*snapshot, error) {
 	before, err := s.generation()
@@ -116,9 +130,9 @@ func (s *socket) readOnce(but unread) (*snapshot, error) {
 	torn := false
 	for _, part := range []func(*snapshot) error{
 		s.readChains,
-		func(got *snapshot) error { return s.readRules(got, but.chain) },
+		func(got *snapshot) error { return s.readRules(got, but) },
 		s.readCounters,
-		func(got *snapshot) error { return s.readSets(got, but.counts) },
+		func(got *snapshot) error { return s.readSets(got, but) },
 	} {
 		err := part(got)
 		if torn = torn || errors.Is(err, errTorn); err != nil && !errors.Is(err, errTorn) {

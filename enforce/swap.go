@@ -44,14 +44,19 @@ func (t *Table) swap(ctx context.Context, p *plan, b *batch) error {
 	for name, c := range p.chains {
 		changed[name] = c.swapped() || before.Chains[name].Base != c.base()
 	}
-	got, err := t.look(context.WithoutCancel(ctx), changed)
+	loaded := p.loaded()
+	trust := loaded
+	if failed != nil {
+		trust = nil
+	}
+	got, err := t.look(context.WithoutCancel(ctx), changed, trust)
 	if err != nil {
 		return errors.Join(failed, err)
 	}
 	if failed != nil && !errors.Is(failed, errUnknownOutcome) {
 		return failed
 	}
-	if wrong := p.missing(got, before); len(wrong) > 0 {
+	if wrong := p.missing(got, before, loaded); len(wrong) > 0 {
 		return errors.Join(failed, fmt.Errorf("the kernel does not have what it was given: %s", strings.Join(wrong, "; ")))
 	}
 	t.held = p.names
@@ -84,8 +89,19 @@ func (r *Ruleset) anew(before *snapshot) map[string]bool {
 	return out
 }
 
+// loaded is what the sets that were loaded hold, by their names in the kernel.
+func (p *plan) loaded() map[string]elementsHeld {
+	out := map[string]elementsHeld{}
+	for i := range p.ruleset.sets {
+		if s := &p.ruleset.sets[i]; p.fresh[s.name] {
+			out[p.names[s.name]] = s.held()
+		}
+	}
+	return out
+}
+
 // missing tells in what the kernel has not what it was given.
-func (p *plan) missing(got, before *snapshot) []string {
+func (p *plan) missing(got, before *snapshot, loaded map[string]elementsHeld) []string {
 	var out []string
 	r := p.ruleset
 	say := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
@@ -123,7 +139,7 @@ func (p *plan) missing(got, before *snapshot) []string {
 			say("set %s is not there", name)
 		case state.Shape != s.shape():
 			say("set %s is %s and not %s", name, state.Shape, s.shape())
-		case s.hash() != state.Hash || s.share != nil && state.elements > 0 && state.elements != s.count:
+		case p.fresh[s.name] && state.Hash != loaded[name].hash || !p.fresh[s.name] && state.Hash != before.Sets[name].Hash || s.share != nil && state.elements > 0 && state.elements != s.count:
 			say("set %s does not have the elements that it was given", name)
 		}
 	}

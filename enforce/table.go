@@ -54,6 +54,8 @@ type Table struct {
 	applied *byte
 	// counts is the length of each set, for reading back.
 	counts map[string]int
+	// rules is how many there are to be.
+	rules int
 }
 
 // Open connects to the kernel. The table is neither read nor changed yet. It should come early in a process: the

@@ -36,8 +36,9 @@ func (t *Table) Takeover(ctx context.Context) (found bool, tampered []string, er
 		for name, s := range was.Sets {
 			t.counts[name] = s.Count
 		}
+		t.rules = was.rules()
 	}
-	got, err := t.look(ctx, nil)
+	got, err := t.look(ctx, nil, nil)
 	if err != nil {
 		return true, nil, err
 	}
@@ -124,7 +125,7 @@ func (t *Table) verify(ctx context.Context) ([]string, error) {
 
 // everything is what is read where nothing is trusted.
 func (t *Table) everything() unread {
-	return unread{func(string) bool { return false }, func(set string) int { return t.counts[set] }}
+	return unread{chain: func(string) bool { return false }, counts: func(set string) int { return t.counts[set] }, rules: t.left.rules()}
 }
 
 // differences tells in what the table is not what was left.
