@@ -55,6 +55,8 @@ func (c *compiler) crossed(lines []*line, k known) (part, bool) {
 	if sure {
 		p.rules = append(p.rules, c.list(own, k).rules...)
 	} else {
+		// What has both and whose first block does not decide.
+		k.seldom = true
 		p.rules = append(p.rules, c.cut(lines, k).rules...)
 	}
 	return p, true

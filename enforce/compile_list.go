@@ -30,6 +30,7 @@ import (
 const (
 	leaf          = 8
 	block         = 16 // lines of the smallest blocks
+	seldomBlock   = 64 // the same where few packets come: each block costs sets, and each set costs time to load
 	few           = 16 // lines that stay where they are
 	many          = 64 // from here on, a set for each line would be too many sets
 	mostDepth     = 11 // of chains; the kernel has 16 (NFT_JUMP_STACK_SIZE), of which deciders take two
@@ -46,7 +47,7 @@ type part struct {
 // list compiles lines. The rules stand at the end of a chain that was jumped to.
 func (c *compiler) list(lines []*line, k known) part {
 	lines = k.decisive(lines)
-	if len(lines) <= leaf || k.blocks && len(lines) <= block || k.depth >= mostDepth || c.spent > c.budget {
+	if len(lines) <= leaf || k.blocks && len(lines) <= k.block() || k.depth >= mostDepth || c.spent > c.budget {
 		return part{c.linear(lines, k), "lines"}
 	}
 	for _, way := range []func([]*line, known) (part, bool){c.families, c.protocols, c.classes, c.runs, c.between, c.crossed, c.parted} {

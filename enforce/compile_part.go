@@ -244,10 +244,10 @@ func (c *compiler) blocks(lines []*line, k known) part {
 
 // cut makes blocks of lines that follow each other, to be gone through in order.
 func (c *compiler) cut(lines []*line, k known) part {
-	if len(lines) <= block {
+	if len(lines) <= k.block() {
 		return part{c.linear(lines, k), "lines"}
 	}
-	size := block
+	size := k.block()
 	for size*fan < len(lines) {
 		size *= fan
 	}

@@ -20,8 +20,18 @@ type known struct {
 	// a block of a longer list.
 	parted int
 	blocks bool
+	// seldom says that few packets come that way, so that the blocks of its lists are larger.
+	seldom bool
 	// large says that the lines are many: there a set for a line costs more than it saves.
 	large bool
+}
+
+// block is how many lines the smallest blocks hold.
+func (k known) block() int {
+	if k.seldom {
+		return seldomBlock
+	}
+	return block
 }
 
 // bare tells whether a line asks for nothing more.
