@@ -188,6 +188,9 @@ func (d *Daemon) put(ctx context.Context, l *loaded) error {
 		d.thrift(l.config)
 	}
 	d.feeds.judge(d.force.Load(), now)
+	if !l.same {
+		wake(d.spent)
+	}
 	wake(d.rescheduled)
 	wake(d.dated)
 	return nil

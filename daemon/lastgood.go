@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -90,8 +89,7 @@ func (d *Daemon) saveLastGood(s *config.Snapshot) {
 	}
 	d.group.Go(func() error {
 		d.saveNext()
-		// What was needed to read the lists and to load them is needed no more.
-		debug.FreeOSMemory()
+		wake(d.spent)
 		return nil
 	})
 }

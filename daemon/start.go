@@ -88,6 +88,8 @@ type Daemon struct {
 	reckoned int64
 	// rescheduled wakes the task that waits for the next edge of a schedule.
 	rescheduled chan struct{}
+	// spent wakes the task that gives memory back.
+	spent chan struct{}
 	// trial is the policy in force where that is on trial, nil where it is in force for good. dated wakes the task that
 	// ends it in time.
 	trial atomic.Pointer[trial]
@@ -156,7 +158,7 @@ func open(ctx context.Context, o Options, boot string, first *loaded) (*Daemon, 
 	}
 	d := &Daemon{
 		o: o, log: o.Log, boot: boot, table: table, audit: log,
-		accounts: newAccounts(), faults: newFaults(), rescheduled: make(chan struct{}, 1), dated: make(chan struct{}, 1),
+		accounts: newAccounts(), faults: newFaults(), rescheduled: make(chan struct{}, 1), spent: make(chan struct{}, 1), dated: make(chan struct{}, 1),
 		heavy: make(chan struct{}, 1), surroundings: make(chan struct{}, 1),
 	}
 	d.ending, d.end = context.WithCancel(context.WithoutCancel(ctx))
@@ -204,6 +206,7 @@ func (d *Daemon) start(ctx context.Context, first *loaded, began time.Time) erro
 	d.group.Go(d.keepSchedules)
 	d.group.Go(d.keepDates)
 	d.group.Go(d.keepEarly)
+	d.group.Go(d.keepMemory)
 	d.group.Go(d.feedWatchdog)
 	d.tellResumed(first)
 	// Whoever asks once it is ready learns of it.

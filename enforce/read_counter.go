@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"pfw/config/policy"
 )
 
 // object is a named object of the table: a counter, or something that is not pfw's.
@@ -15,14 +17,19 @@ type object struct {
 
 // readCounters reads the counters, and which other objects there are.
 func (s *socket) readCounters(got *snapshot) error {
+	return s.eachCounter(func(name string, value Counter) { got.counters[name] = value }, func(o object) { got.strangers = append(got.strangers, o) })
+}
+
+// eachCounter gives the counters as they are read, and the other objects.
+func (s *socket) eachCounter(counter func(name string, value Counter), stranger func(object)) error {
 	return listing("objects", s.dump(unix.NFT_MSG_GETOBJ, inTable(), func(a []byte) error {
 		o := object{text(at(a, unix.NFTA_OBJ_NAME)), uint32(number(at(a, unix.NFTA_OBJ_TYPE)))}
 		if o.kind != unix.NFT_OBJECT_COUNTER {
-			got.strangers = append(got.strangers, o)
+			stranger(o)
 			return nil
 		}
 		data := at(a, unix.NFTA_OBJ_DATA)
-		got.counters[o.name] = Counter{Packets: number(at(data, unix.NFTA_COUNTER_PACKETS)), Bytes: number(at(data, unix.NFTA_COUNTER_BYTES))}
+		counter(o.name, Counter{Packets: number(at(data, unix.NFTA_COUNTER_PACKETS)), Bytes: number(at(data, unix.NFTA_COUNTER_BYTES))})
 		return nil
 	}))
 }
@@ -38,11 +45,13 @@ func (t *Table) Counters(ctx context.Context) (Counters, error) {
 }
 
 func (t *Table) counters() (Counters, error) {
-	got := snapshot{counters: map[string]Counter{}}
-	if err := t.socket.readCounters(&got); err != nil {
+	// Once a second: of thousands of rules, what grows by itself is garbage of several times their number.
+	c := newCounters()
+	c.Rules = make(map[policy.Name]RuleCounters, len(t.logged))
+	if err := t.socket.eachCounter(c.put, func(object) {}); err != nil {
 		return Counters{}, fmt.Errorf("read counters: %w", err)
 	}
-	return t.placed(got.counters), nil
+	return t.told(c), nil
 }
 
 // placed sorts readings by what they count.
@@ -51,6 +60,11 @@ func (t *Table) placed(readings map[string]Counter) Counters {
 	for name, value := range readings {
 		c.put(name, value)
 	}
+	return t.told(c)
+}
+
+// told completes a reading by which of it is to be written.
+func (t *Table) told(c Counters) Counters {
 	for name, r := range c.Rules {
 		r.Logged = t.logged[ruleCounter+string(name)]
 		c.Rules[name] = r
