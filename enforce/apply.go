@@ -129,20 +129,20 @@ func (t *Table) refresh(ctx context.Context) error {
 	if t.last != nil {
 		return nil
 	}
-	_, err := t.look(ctx, nil, nil)
+	_, err := t.look(ctx, nil, nil, nil)
 	return err
 }
 
 // look reads the table. Chains, and the elements of sets, that are known to be as they were made are not read again, but for
 // chains that were changed: with many of them that takes longer than all the rest. Of sets that were just loaded, the elements
 // are counted.
-func (t *Table) look(ctx context.Context, changed map[string]bool, loaded map[string]elementsHeld) (*snapshot, error) {
+func (t *Table) look(ctx context.Context, changed map[string]bool, loaded map[string]elementsHeld, made [][]*plannedChain) (*snapshot, error) {
 	// Where others may change the table too, a change that is not ours may be one of it.
 	trusting := t.owned || !t.moved
 	kept := func(chain string) bool { return trusting && t.kept[chain] != "" && !changed[chain] }
 	trusted := func(set string) bool { return trusting && t.trusted(set) }
 	if !trusting {
-		loaded = nil
+		loaded, made = nil, nil
 	}
 	got, err := t.socket.read(ctx, unread{
 		chain: kept,
@@ -152,7 +152,7 @@ func (t *Table) look(ctx context.Context, changed map[string]bool, loaded map[st
 			}
 			return t.counts[set]
 		},
-		loaded: loaded, rules: max(t.rules, t.last.rules()),
+		loaded: loaded, made: made, rules: max(t.rules, t.last.rules()),
 	})
 	if err != nil {
 		return nil, err
@@ -174,7 +174,7 @@ func (t *Table) look(ctx context.Context, changed map[string]bool, loaded map[st
 			delete(t.kept, name)
 		case kept(name):
 			got.Chains[name] = was
-		case is.Hash != was.Hash:
+		case is.Handles != was.Handles:
 			delete(t.kept, name)
 		}
 	}
@@ -208,7 +208,7 @@ func (t *Table) freshName(contents string) string {
 // takeBack deletes what was loaded for nothing.
 func (t *Table) takeBack(before *snapshot) error {
 	// Also where the caller's time is up.
-	got, err := t.look(context.Background(), nil, nil)
+	got, err := t.look(context.Background(), nil, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -240,6 +240,6 @@ func (t *Table) takeBack(before *snapshot) error {
 	if err := t.change(context.Background(), &b); err != nil {
 		return fmt.Errorf("take back what was loaded: %w", err)
 	}
-	_, err = t.look(context.Background(), nil, nil)
+	_, err = t.look(context.Background(), nil, nil, nil)
 	return err
 }

@@ -23,13 +23,6 @@ func (s *socket) dump(kind int, which []byte, each func(attributes []byte) error
 
 // dumpOf is dump of any part of netfilter: kind is with the number of its subsystem.
 func (s *socket) dumpOf(kind int, family byte, which []byte, each func(attributes []byte) error) error {
-	sent, err := s.nl.Send(netlink.Message{
-		Header: netlink.Header{Type: netlink.HeaderType(kind), Flags: netlink.Request | netlink.Dump},
-		Data:   append([]byte{family, unix.NFNETLINK_V0, 0, 0}, which...),
-	})
-	if err != nil {
-		return err
-	}
 	raw, err := s.nl.SyscallConn()
 	if err != nil {
 		return err
@@ -37,12 +30,29 @@ func (s *socket) dumpOf(kind int, family byte, which []byte, each func(attribute
 	if s.buffer == nil {
 		s.buffer = make([]byte, dumpBuffer)
 	}
+	s.sequence++
+	// Written here, as there are thousands: the netlink package takes as long for one as the kernel.
+	s.request = appendMessage(s.request[:0], kind, netlink.Dump, s.sequence, family, 0)
+	s.request = append(s.request, which...)
+	binary.NativeEndian.PutUint32(s.request, uint32(len(s.request)))
 	var failed error
+	for {
+		err := raw.Control(func(fd uintptr) {
+			failed = unix.Sendto(int(fd), s.request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+		})
+		if err := errors.Join(err, failed); !errors.Is(err, unix.EINTR) {
+			if err != nil {
+				return err
+			}
+			break
+		}
+	}
+	var n int
+	var received error
+	// Each piece is there when the one before it has been taken, so there is nothing to wait for.
+	receive := func(fd uintptr) { n, _, received = unix.Recvfrom(int(fd), s.buffer, unix.MSG_DONTWAIT) }
 	for torn := false; ; {
-		var n int
-		var received error
-		// Each piece is there when the one before it has been taken, so there is nothing to wait for.
-		err := raw.Control(func(fd uintptr) { n, _, received = unix.Recvfrom(int(fd), s.buffer, unix.MSG_DONTWAIT) })
+		err := raw.Control(receive)
 		if errors.Is(received, unix.EINTR) {
 			continue
 		}
@@ -57,7 +67,7 @@ func (s *socket) dumpOf(kind int, family byte, which []byte, each func(attribute
 			kind, flags, sequence := binary.NativeEndian.Uint16(b[4:]), binary.NativeEndian.Uint16(b[6:]), binary.NativeEndian.Uint32(b[8:])
 			data := b[unix.NLMSG_HDRLEN:length]
 			b = b[min(len(b), (length+unix.NLMSG_ALIGNTO-1)&^(unix.NLMSG_ALIGNTO-1)):]
-			if sequence != sent.Header.Sequence {
+			if sequence != s.sequence {
 				continue
 			}
 			torn = torn || flags&unix.NLM_F_DUMP_INTR != 0

@@ -284,6 +284,7 @@ func (p *plan) stage(commit func(*batch) error, fill func(s *set, kernelName str
 		if c.late {
 			continue
 		}
+		// One after the other, with no other message that makes something: the kernel numbers what is made, see made.
 		b.addRules(c.name, c.rules)
 		if err := cut(0); err != nil {
 			return err

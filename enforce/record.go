@@ -13,9 +13,14 @@ import (
 // recordName is the file in the state directory that tells what was put in force last.
 const recordName = "table.json"
 
+// recordForm rises where the same table would be recorded otherwise than before.
+const recordForm = 2
+
 // left is what a process leaves for the next to compare with.
 type left struct {
 	snapshot
+	// Form is recordForm of who wrote it.
+	Form     int      `json:"form"`
 	Counters []string `json:"counters"`
 	// Unfinished says that the process was about to change the table, and may or may not have.
 	Unfinished bool `json:"unfinished,omitempty"`
@@ -51,6 +56,7 @@ func (t *Table) write(l left) error {
 	if t.options.StateDir == "" {
 		return nil
 	}
+	l.Form = recordForm
 	data, err := json.Marshal(l)
 	if err != nil {
 		return fmt.Errorf("record table: %w", err)

@@ -27,11 +27,12 @@ type chainState struct {
 	// Base is the hook, priority, type and policy in words, "" for a chain at no hook.
 	Base  string `json:"base,omitempty"`
 	Rules int    `json:"rules"`
-	// Hash is of the rules as the kernel writes them out, in order.
-	Hash string `json:"hash"`
-	// Holds is the hash of the rules as they were sent: the kernel writes them out otherwise.
+	// Handles are those of the rules, in order, in short; "" where there is none. A rule's handle is no other rule's, as long
+	// as the table is there, and what it says does not change: so the rules are the same where their handles are.
+	Handles string `json:"handles,omitempty"`
+	// Holds is the hash of the rules as they were sent.
 	Holds string `json:"holds,omitempty"`
-	// oldest is the lowest handle of its rules: handles rise and are never given twice.
+	// oldest and newest are the lowest and the highest handle of its rules: handles rise.
 	oldest uint64
 	newest uint64
 }
@@ -67,6 +68,8 @@ type unread struct {
 	counts func(set string) int
 	// loaded are the sets that were just loaded: where the kernel counts as many elements, they are not read.
 	loaded map[string]elementsHeld
+	// made are the chains whose rules were just made, by one piece of writing after the other.
+	made [][]*plannedChain
 	// rules is how many there are, as far as is known.
 	rules int
 }

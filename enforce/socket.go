@@ -17,8 +17,11 @@ type socket struct {
 	nl  *netlink.Conn  // the same connection
 	// room is how many bytes one batch may have.
 	room int
-	// buffer is for what is read in pieces.
-	buffer []byte
+	// buffer is for what is read in pieces, request for what asks for it.
+	buffer, request []byte
+	// sequence is the number of the last request. The netlink package's numbers begin at random and rise; an answer to one of
+	// its requests has been taken by the time of the next.
+	sequence uint32
 }
 
 // Buffers for the largest batches. The kernel takes a batch in one piece, and answers with a message for each error.

@@ -45,11 +45,11 @@ func (t *Table) swap(ctx context.Context, p *plan, b *batch) error {
 		changed[name] = c.swapped() || before.Chains[name].Base != c.base()
 	}
 	loaded := p.loaded()
-	trust := loaded
+	trusted, made := loaded, p.made()
 	if failed != nil {
-		trust = nil
+		trusted, made = nil, nil
 	}
-	got, err := t.look(context.WithoutCancel(ctx), changed, trust)
+	got, err := t.look(context.WithoutCancel(ctx), changed, trusted, made)
 	if err != nil {
 		return errors.Join(failed, err)
 	}
@@ -100,6 +100,12 @@ func (p *plan) loaded() map[string]elementsHeld {
 	return out
 }
 
+// made gives the chains whose rules are written one after the other: those of stage, and those of swap.
+func (p *plan) made() [][]*plannedChain {
+	staged := p.ordered(func(c *plannedChain) bool { return c.staged() && !c.late })
+	return [][]*plannedChain{staged, p.ordered((*plannedChain).swapped)}
+}
+
 // missing tells in what the kernel has not what it was given.
 func (p *plan) missing(got, before *snapshot, loaded map[string]elementsHeld) []string {
 	var out []string
@@ -123,7 +129,7 @@ func (p *plan) missing(got, before *snapshot, loaded map[string]elementsHeld) []
 		case state.Base != c.base():
 			say("chain %s is %s and not %s", c.name, state.Base, c.base())
 		case p.chains[c.name].kept:
-			if state.Hash != before.Chains[c.name].Hash {
+			if state.Handles != before.Chains[c.name].Handles {
 				say("chain %s has other rules than before", c.name)
 			}
 		case state.Rules > 0 && state.oldest <= newest:

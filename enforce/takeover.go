@@ -38,12 +38,16 @@ func (t *Table) Takeover(ctx context.Context) (found bool, tampered []string, er
 		}
 		t.rules = was.rules()
 	}
-	got, err := t.look(ctx, nil, nil)
+	got, err := t.look(ctx, nil, nil, nil)
 	if err != nil {
 		return true, nil, err
 	}
 	if was == nil {
 		return true, []string{"there is no record of what was left in force"}, nil
+	}
+	if was.Form != recordForm {
+		t.log.Info("the last process was of another version, so all is loaded anew")
+		return true, nil, nil
 	}
 	if was.Unfinished {
 		// What is in force may be its last policy or the one before. Nothing of it is trusted.
@@ -64,7 +68,7 @@ func (t *Table) Takeover(ctx context.Context) (found bool, tampered []string, er
 	}
 	for name, c := range was.Chains {
 		is, there := got.Chains[name]
-		if c.Holds == "" || !there || is.Base != c.Base || is.Hash != c.Hash {
+		if c.Holds == "" || !there || is.Base != c.Base || is.Handles != c.Handles {
 			continue
 		}
 		t.kept[name] = c.Holds
@@ -108,7 +112,7 @@ func (t *Table) verify(ctx context.Context) ([]string, error) {
 	}
 	for name, hash := range t.kept {
 		was, is := t.left.Chains[name], got.Chains[name]
-		if is.Base != was.Base || is.Hash != was.Hash {
+		if is.Base != was.Base || is.Handles != was.Handles {
 			delete(t.kept, name)
 			continue
 		}
@@ -145,7 +149,7 @@ func differences(was, is *snapshot) []string {
 			say("chain %s: %s where %s was left", name, orNone(b.Base), orNone(a.Base))
 		case a.Rules != b.Rules:
 			say("chain %s: %d rules where %d were left", name, b.Rules, a.Rules)
-		case a.Hash != b.Hash:
+		case a.Handles != b.Handles:
 			say("chain %s: other rules than those that were left", name)
 		}
 	}
