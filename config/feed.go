@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,11 +37,6 @@ const (
 	// longestURL is in bytes; servers take no longer ones.
 	longestURL = 4096
 )
-
-// LongFeeds tells whether there are long lists among those that are fetched. They are in no Snapshot.
-func (c *Config) LongFeeds() bool {
-	return slices.ContainsFunc(c.Lists, func(l List) bool { return l.Feed != nil && l.Ranges > longFile/len("255.255.255.255\n") })
-}
 
 // CopyOf is the path of the copy of a list in a cache. What was fetched from one URL is no copy of what is at another.
 func CopyOf(cache, list, url string) string {

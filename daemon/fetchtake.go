@@ -132,7 +132,7 @@ func (d *Daemon) adoptCopy(ctx context.Context, v api.Fetched, c api.Copy, fresh
 		return v, err
 	}
 	d.o.kept.Take(made)
-	d.thrift(made)
+	wake(d.spent)
 	err = os.Rename(fresh, d.feeds.copyPath(l))
 	if err == nil {
 		err = syncDir(d.feeds.dir)

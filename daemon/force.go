@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"pfw/config"
@@ -184,9 +183,6 @@ func (d *Daemon) put(ctx context.Context, l *loaded) error {
 	if before == nil || before.policy.Defaults().Inbound == policy.Allow {
 		d.protecting.Store(&now)
 	}
-	if !l.same {
-		d.thrift(l.config)
-	}
 	d.feeds.judge(d.force.Load(), now)
 	if !l.same {
 		wake(d.spent)
@@ -194,17 +190,6 @@ func (d *Daemon) put(ctx context.Context, l *loaded) error {
 	wake(d.rescheduled)
 	wake(d.dated)
 	return nil
-}
-
-// thrift gives back what was needed to read long lists and to load them, where nobody does who saves them.
-func (d *Daemon) thrift(c *config.Config) {
-	if !c.LongFeeds() {
-		return
-	}
-	d.group.Go(func() error {
-		debug.FreeOSMemory()
-		return nil
-	})
 }
 
 // wake has a task look again.
