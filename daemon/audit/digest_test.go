@@ -92,25 +92,25 @@ func TestOneTooManyIsToldAsItIs(t *testing.T) {
 	})
 }
 
-// Nobody is promised what the file does not have: there is none, or it cannot be written.
+// Nobody is promised what the file does not have: there is none, it cannot be written, or not as fast.
 func TestASummarySaysWhetherTheFileHasEach(t *testing.T) {
+	const has, hasNot = "(the audit file has each)", "(at most 50 a second are told one by one)"
 	for name, c := range map[string]struct {
-		without bool
-		full    int
-		want    string
+		change func(*Log)
+		want   string
 	}{
-		"no file":          {without: true, want: "(at most 50 a second are told one by one)"},
-		"a file":           {full: fileQueue, want: "(the audit file has each)"},
-		"a file that lags": {full: journalEach + 3, want: "(at most 50 a second are told one by one)"},
+		"a file":       {func(*Log) {}, has},
+		"no file":      {func(l *Log) { l.file.on = false }, hasNot},
+		"a full disk":  {func(l *Log) { l.file.store = stalled{l.file.store} }, hasNot},
+		"a short wait": {func(l *Log) { l.file.limit = 10 }, hasNot},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := newSetup(t).options()
-			if c.without {
-				o.Sinks.File = ""
-			}
 			synctest.Test(t, func(t *testing.T) {
 				j := &journald{there: true}
-				l := start(t, o, j.digests, func(l *Log) { l.file.limit, l.file.store = c.full, stalled{l.file.store} })
+				l := start(t, o, j.digests, c.change)
+				l.Append(drop("first"))
+				time.Sleep(10 * batchTime) // by now it is known what becomes of it
 				for range journalEach + 20 {
 					l.Append(drop("a"))
 				}

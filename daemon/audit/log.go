@@ -109,7 +109,7 @@ func (l *Log) Append(e Entry) {
 	e.Seq = l.nextSeq()
 	l.counts.add(&e)
 	l.ring.add(&e)
-	inFile := l.file.push(&e)
+	inFile := l.file.push(&e) && l.file.stats.Err == nil
 	if !l.journal.sumUp(&e, inFile) {
 		l.journal.push(&e)
 	}
