@@ -25,12 +25,14 @@ func (d *Daemon) keepBans() error {
 	defer ticker.Stop()
 	failed := false
 	var next time.Time // from when on it may cut again
+	last := d.now()
 	for {
 		select {
 		case <-d.work.Done():
 			return nil
 		case <-ticker.C:
 		}
+		last = d.watchClock(last, d.now())
 		d.endNetworks(d.work)
 		err := d.bans.tick(d.work)
 		// The table may be away for a moment, which the task that keeps it tells of.

@@ -215,3 +215,33 @@ func TestSYNFloodIsToldAndBanned(t *testing.T) {
 		t.Error("somebody else is banned, too")
 	}
 }
+
+// More remotes than the detector remembers: it says so, and what it refuses is refused all the same.
+func TestDetectorTellsWhatItCannotSee(t *testing.T) {
+	local, remote := hosts.Pair(t)
+	listen(t, local, ":80")
+	d := hosts.Run(t, local, watching+"[log]\nunmatched = false\n")
+	mac, err := local.Hardware("eth0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := remote.NewInjector("eth0", mac)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	for i := range 70_000 {
+		p := hosts.Packet{Protocol: 17, SourcePort: 4000, DestinationPort: 9, Destination: netip.MustParseAddr("192.0.2.10"),
+			Source: netip.AddrFrom4([4]byte{100, 64 + byte(i>>16), byte(i >> 8), byte(i)})}
+		if err := in.Send(p.Bytes()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "it is said", limit, func() bool { return strings.Contains(pfw(t, d, "status"), "scans may go unseen") })
+	if s := pfw(t, d, "status", "--json"); !strings.Contains(s, `"state":"ok"`) || len(bansOf(t, d)) > 0 {
+		t.Error(s)
+	}
+	if !connects(t, remote, "192.0.2.10:80") {
+		t.Error("nobody comes in")
+	}
+}

@@ -37,6 +37,10 @@ const (
 	unconfirmed
 	// bansFull: who is to be banned next is not.
 	bansFull
+	// unseen: a detector has no room for all that goes on. For a while it is blind, so it is a notice only.
+	unseen
+	// clockWasSet: the wall clock did not go on as time did. It may be meant so, and is a notice only.
+	clockWasSet
 	// unreadBans: the bans of before are not known.
 	unreadBans
 	// unbanned: bans that were to go on are not in force.
@@ -116,7 +120,9 @@ func (f *faults) what(k fault) (what string, ok bool) {
 }
 
 // notice tells whether a person should know of it and nothing is wrong.
-func (k fault) notice() bool { return k == foreignTable || k == unconfirmed || k == staleCountries }
+func (k fault) notice() bool {
+	return k == foreignTable || k == unconfirmed || k == unseen || k == clockWasSet || k == staleCountries
+}
 
 // list gives what is wrong, the oldest first.
 func (f *faults) list() []api.Fault { return f.those(func(k fault) bool { return !k.notice() }) }

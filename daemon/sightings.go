@@ -195,3 +195,13 @@ func scanReason(list []enforce.Knock, detector policy.Detector) string {
 	}
 	return fmt.Sprintf("%d refused ports within a %s: %s", len(list), detector.Window(), strings.Join(runs, ", "))
 }
+
+// blind tells of refused packets that the port scan detector had no room for; total is how many by now. counting is held.
+func (d *Daemon) blind(total uint64) {
+	const shown = 10 * time.Minute
+	if total > d.unseen {
+		d.faults.hold(unseen, shown, "more ports of this machine are asked for at once than the port scan detector can remember: scans may go unseen",
+			"pfw log --stats shows who asks, and for what")
+	}
+	d.unseen = total
+}

@@ -58,8 +58,10 @@ type Daemon struct {
 	bans     *bans
 	feeds    *feeds
 	seen     chan sighting
-	domains  *domains
-	foreign  foreign
+	// unseen is the last reading of what detectors had no room for; under counting.
+	unseen  uint64
+	domains *domains
+	foreign foreign
 	// reloads counts what became of those who wanted another policy.
 	reloads struct{ done, refused atomic.Uint64 }
 

@@ -58,6 +58,7 @@ func (d *Daemon) count(ctx context.Context) (enforce.Counters, error) {
 	if err == nil {
 		d.accounts.read(time.Now(), readings(counts))
 		d.bans.refused(time.Now(), counts.Refused.Packets)
+		d.blind(counts.Unseen.Packets)
 	}
 	return counts, err
 }

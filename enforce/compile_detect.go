@@ -14,7 +14,7 @@ import (
 // The sizes of the sets that detectors fill. A flood from many addresses fills them; what more comes is not seen then.
 const (
 	scanPorts   = 65536
-	scanRemotes = 16384
+	scanRemotes = 65536
 	pardons     = 4096
 )
 
@@ -79,6 +79,7 @@ func (c *compiler) portScan() string {
 		set := c.byRules(ofFamily(knockedSet, f), scanKind(f), scanPorts)
 		add(familyIs{f}, ported, inDynamic{key, set}, giveBack{})
 		add(familyIs{f}, ported, intoDynamic{key, set, window}, goTo{fresh.name})
+		add(familyIs{f}, ported, c.counter(unseenCounter))
 	}
 	c.chains = append(c.chains, first)
 	return name

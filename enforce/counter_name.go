@@ -18,6 +18,7 @@ const (
 	excessCounter  = "excess/"
 	detectCounter  = "detect/"
 	refusedCounter = "bans/refused"
+	unseenCounter  = "detect/unseen"
 	cutCounter     = "connections/cut"
 	keptCounter    = "connections/kept"
 )
@@ -62,6 +63,8 @@ func (c *Counters) put(name string, value Counter) {
 	switch name {
 	case refusedCounter:
 		c.Refused = value
+	case unseenCounter:
+		c.Unseen = value
 	case cutCounter:
 		c.Cut = value
 	case keptCounter:

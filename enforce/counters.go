@@ -33,6 +33,8 @@ type Counters struct {
 	Detected map[policy.Behaviour]Counter
 	// Refused counts the packets whose remotes would have been banned, had there been room.
 	Refused Counter
+	// Unseen counts the refused packets that the port scan detector had no room for.
+	Unseen Counter
 	// Cut counts packets of connections that were cut, Kept those of connections older than pfw that were let through.
 	Cut, Kept Counter
 }
