@@ -40,8 +40,8 @@ func (b *bans) refused(now time.Time, total uint64) {
 		return
 	}
 	e := alertEntry(noRoomForBans, policy.High)
-	e.PFW.Count, e.PFW.Since = r.untold, r.since
-	e.PFW.Reason = "no room for bans: pfw unban makes some, and so does a larger [ban] size; whoever was to be banned is not"
+	e.PFW.Since = r.since
+	e.PFW.Reason = fmt.Sprintf("no room for bans, which packets asked for %d times: pfw unban makes some, and so does a larger [ban] size", r.untold)
 	b.d.audit.Append(e)
 	r.untold, r.told = 0, now
 }
