@@ -21,16 +21,22 @@ type feeds struct {
 	d   *Daemon
 	dir string
 
-	// turn holds one while a text is taken in: however many are sent at once, the disk and the memory are to have room left.
-	turn chan struct{}
+	// room holds one for each text that is taken in: however many are sent at once, the disk is to have room left.
+	room chan struct{}
 	// copies counts the copies that were replaced, so that a policy which was read before is known to be of older ones.
 	copies atomic.Uint64
 
 	mu    sync.Mutex
 	known map[string]feedState // by the names of copies
-	// begun are the fetches that are under way, and how many tell that they are.
-	begun map[string]int
+	// begun are the tickets of fetches that are under way.
+	begun map[string]bool
 }
+
+// mostTexts is how many texts are taken in at once.
+const mostTexts = 8
+
+// freshEnd ends the names of texts that are yet to be judged.
+const freshEnd = ".new"
 
 // feedState is what is known of one list, and kept over restarts.
 type feedState struct {
@@ -50,7 +56,8 @@ type feedState struct {
 func cacheOf(stateDir string) string { return filepath.Join(stateDir, "lists") }
 
 func newFeeds(d *Daemon) *feeds {
-	f := &feeds{d: d, dir: cacheOf(d.o.StateDir), turn: make(chan struct{}, 1), known: map[string]feedState{}, begun: map[string]int{}}
+	f := &feeds{d: d, dir: cacheOf(d.o.StateDir), room: make(chan struct{}, mostTexts), known: map[string]feedState{}, begun: map[string]bool{}}
+	f.tidy()
 	text, err := os.ReadFile(f.statePath())
 	if errors.Is(err, fs.ErrNotExist) {
 		return f
@@ -64,6 +71,19 @@ func newFeeds(d *Daemon) *feeds {
 		f.known = map[string]feedState{}
 	}
 	return f
+}
+
+// tidy removes what a process left behind that was killed while it took in a text.
+func (f *feeds) tidy() {
+	left, err := filepath.Glob(filepath.Join(f.dir, "*"+freshEnd))
+	if err != nil {
+		panic(err) // the pattern is a good one
+	}
+	for _, path := range left {
+		if err := os.Remove(path); err != nil {
+			f.d.log.Warn("what was left of a list is not removed", "error", err)
+		}
+	}
 }
 
 func (f *feeds) statePath() string { return filepath.Join(f.dir, "state.json") }

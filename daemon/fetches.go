@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -17,7 +18,7 @@ import (
 func (d *Daemon) BeginFetches(_ context.Context, ask api.FetchRequest) (api.Fetches, func(), error) {
 	f, now := d.force.Load(), time.Now()
 	var out api.Fetches
-	var begun []*config.List
+	begun := map[string]*config.List{}
 	for _, l := range f.feeds() {
 		s := d.feeds.state(l)
 		switch {
@@ -26,49 +27,43 @@ func (d *Daemon) BeginFetches(_ context.Context, ask api.FetchRequest) (api.Fetc
 		case ask.Due && s.due(l, now).After(now):
 			continue
 		}
-		fetch := api.Fetch{List: l.Name, URL: l.Feed.URL, Source: l.Source, Insecure: l.Feed.Insecure, MostBytes: config.MostText, Ticket: keyOfFeed(l)}
+		fetch := api.Fetch{List: l.Name, URL: l.Feed.URL, Source: l.Source, Insecure: l.Feed.Insecure, MostBytes: config.MostText, Ticket: d.feeds.begin(l)}
 		if !l.Feed.Missing {
 			// A server that knows them has nothing to send to who has nothing.
 			fetch.ETag, fetch.LastModified = s.ETag, s.LastModified
 		}
 		out.Fetches = append(out.Fetches, fetch)
-		begun = append(begun, l)
-		d.feeds.begin(fetch.Ticket)
+		begun[fetch.Ticket] = l
 	}
 	return out, func() {
-		for _, l := range begun {
-			if d.feeds.left(keyOfFeed(l)) && d.ending.Err() == nil {
+		for ticket, l := range begun {
+			if d.feeds.end(ticket) && d.ending.Err() == nil {
 				d.unfetched(l, "whoever fetched it was ended before it was done", "")
 			}
 		}
 	}, nil
 }
 
-// begin notes that a list is being fetched.
-func (f *feeds) begin(key string) {
+// begin notes that a list is being fetched, and gives the ticket with which the outcome comes back. Two who fetch the same list
+// have two.
+func (f *feeds) begin(l *config.List) (ticket string) {
+	ticket = keyOfFeed(l) + ticketMark + rand.Text()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.begun[key]++
+	f.begun[ticket] = true
+	return ticket
 }
 
-// end notes that it is known what became of it.
-func (f *feeds) end(key string) {
+// ticketMark stands between the name of a copy, which has none, and what tells fetches of it apart.
+const ticketMark = ":"
+
+// end notes that it is known what became of a fetch; false where it was known already.
+func (f *feeds) end(ticket string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.begun[key]--; f.begun[key] <= 0 {
-		delete(f.begun, key)
-	}
-}
-
-// left tells whether a list was begun and nothing said about it, and forgets that it was.
-func (f *feeds) left(key string) bool {
-	f.mu.Lock()
-	_, there := f.begun[key]
-	f.mu.Unlock()
-	if there {
-		f.end(key)
-	}
-	return there
+	was := f.begun[ticket]
+	delete(f.begun, ticket)
+	return was
 }
 
 // NoteFetch notes a fetch that brought no text.
@@ -98,10 +93,15 @@ func (d *Daemon) fetched(name, ticket string) (*config.List, error) {
 	switch {
 	case l == nil:
 		return nil, api.NewProblem(http.StatusNotFound, fmt.Sprintf("no list %q is fetched from the net", name), "pfw lists shows the lists")
-	case keyOfFeed(l) != ticket:
+	case keyOfFeed(l) != keyOfTicket(ticket):
 		return nil, api.NewProblem(http.StatusPreconditionFailed, fmt.Sprintf("list %q comes from elsewhere by now", name), "fetch it again")
 	}
 	return l, nil
+}
+
+func keyOfTicket(ticket string) string {
+	key, _, _ := strings.Cut(ticket, ticketMark)
+	return key
 }
 
 // unfetched notes why a list was not refreshed, and gives that in the words in which it is shown: who fetches is not trusted.

@@ -2,12 +2,12 @@ package daemon
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"pfw/config"
@@ -19,8 +19,8 @@ import (
 // before: the rules stay as they are, and so does the generation. What is not taken changes nothing.
 func (d *Daemon) TakeCopy(ctx context.Context, name string, c api.Copy, text io.Reader) (api.Fetched, error) {
 	select {
-	case d.feeds.turn <- struct{}{}:
-		defer func() { <-d.feeds.turn }()
+	case d.feeds.room <- struct{}{}:
+		defer func() { <-d.feeds.room }()
 	case <-ctx.Done():
 		return api.Fetched{}, ctx.Err()
 	}
@@ -28,7 +28,7 @@ func (d *Daemon) TakeCopy(ctx context.Context, name string, c api.Copy, text io.
 	if err != nil {
 		return api.Fetched{}, err
 	}
-	fresh := d.feeds.copyPath(l) + ".new"
+	fresh := d.feeds.copyPath(l) + "." + rand.Text() + freshEnd
 	whole, err := d.feeds.receive(fresh, text)
 	if !whole {
 		// Not noted here: who has not sent the whole text is about to say why, or is gone.
@@ -60,7 +60,7 @@ func (f *feeds) receive(path string, text io.Reader) (whole bool, err error) {
 	if err := os.MkdirAll(f.dir, 0o750); err != nil {
 		return true, err
 	}
-	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NOFOLLOW, 0o640)
+	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
 	if err != nil {
 		return true, err
 	}

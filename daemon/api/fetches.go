@@ -98,6 +98,11 @@ func fetches(s *server, w http.ResponseWriter, r *http.Request) error {
 	if err := body(r, &ask); err != nil {
 		return err
 	}
+	if s.fetching.Add(1) > mostFetchers {
+		s.fetching.Add(-1)
+		return newProblem(http.StatusServiceUnavailable, fmt.Sprintf("%d fetch lists already", mostFetchers))
+	}
+	defer s.fetching.Add(-1)
 	control := http.NewResponseController(w)
 	for _, set := range []func(time.Time) error{control.SetReadDeadline, control.SetWriteDeadline} {
 		if err := set(time.Time{}); err != nil {
@@ -122,6 +127,9 @@ func fetches(s *server, w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// mostFetchers bounds those who fetch at a time.
+const mostFetchers = 16
+
 // mostFetching is when whoever began to fetch is taken to be lost.
 const mostFetching = 2 * time.Hour
 
@@ -129,6 +137,10 @@ func putCopy(s *server, w http.ResponseWriter, r *http.Request) error {
 	switches, err := query(r, "shrunk")
 	if err != nil {
 		return err
+	}
+	if switches["shrunk"] && s.only != nil {
+		// It is for a person to say, and who fetches is none.
+		return newProblem(http.StatusForbidden, "that a list may shrink is said on the control socket")
 	}
 	c := Copy{Ticket: r.Header.Get(ticketHeader), ETag: r.Header.Get("ETag"), LastModified: r.Header.Get("Last-Modified"), Shrunk: switches["shrunk"]}
 	// s.ctx: a client that goes away leaves no change half done. Of a text that it did not send whole the reader says so.

@@ -98,6 +98,12 @@ func TestListsSocket(t *testing.T) {
 	} else if err := done.Close(); err != nil {
 		t.Error(err)
 	}
+	if p := problem(t, func() error { _, err := c.TakeCopy(t.Context(), "feed", Copy{Shrunk: true}, nil); return err }()); p.Status != http.StatusForbidden {
+		t.Errorf("%+v", p)
+	}
+	if _, err := c.TakeCopy(t.Context(), "feed", Copy{}, nil); err != nil {
+		t.Error(err)
+	}
 	_, statusErr := c.Status(t.Context())
 	_, reloadErr := c.Reload(t.Context())
 	_, banErr := c.Ban(t.Context(), BanRequest{Address: "192.0.2.7"})

@@ -70,6 +70,7 @@ type server struct {
 	gate     gate
 	bodyTime time.Duration
 	streams  atomic.Int32
+	fetching atomic.Int32
 	// only are the patterns that are answered, nil for all.
 	only []string
 }

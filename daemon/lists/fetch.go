@@ -107,7 +107,17 @@ func (l limits) ask(ctx context.Context, cancel context.CancelCauseFunc, r Reque
 	if !packed && unbounded(response) && len(text) > 0 && text[len(text)-1] != '\n' {
 		return Answer{}, errors.New("it ends within a line, and the server does not say how long it is: it may be cut short")
 	}
-	return Answer{Text: text, ETag: response.Header.Get("ETag"), LastModified: lastModified(response.Header)}, nil
+	return Answer{Text: text, ETag: eTag(response.Header), LastModified: lastModified(response.Header)}, nil
+}
+
+// longestETag is in bytes, beyond that of any server that means well.
+const longestETag = 1 << 10
+
+func eTag(h http.Header) string {
+	if tag := h.Get("ETag"); len(tag) <= longestETag {
+		return tag
+	}
+	return ""
 }
 
 // lastModified is when the text changed last, "" where it may change once more within the second that it names (RFC 9110,
