@@ -161,3 +161,17 @@ func BenchmarkAMillionLines(b *testing.B) {
 		t.builder.Set()
 	}
 }
+
+// What a server sends packed is short, and four bytes of it are an entry.
+func TestAListHasAnEnd(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{strings.Repeat("1::\n", mostLines) + "# more\n\n", ""},
+		{strings.Repeat("1::\n", mostLines+1), "the list has more than 4194304 entries"},
+		{strings.Repeat("x\n", mostLines+1), "the list has more than 4194304 entries"},
+	} {
+		_, w, err := scanList(strings.NewReader(c.text), "list", int64(len(c.text)))
+		if err != nil || (w != nil) != (c.want != "") || w != nil && w.message != c.want {
+			t.Errorf("%q: %+v, %v", c.text[:4], w, err)
+		}
+	}
+}

@@ -50,7 +50,7 @@ func scanList(r io.Reader, path string, size int64) (*listText, *fault, error) {
 	// By its beginning: a list that grows as it is read is copied time and again.
 	if begin, err := in.Peek(atOnce); size > 0 && err == nil {
 		lines := int64(bytes.Count(begin, []byte{'\n'}))
-		t.builder.Grow(int(lines * (size + size/16) / atOnce))
+		t.builder.Grow(int(min(lines*(size+size/16)/atOnce, mostLines)))
 	}
 	for number := 1; ; number++ {
 		line, err := in.ReadSlice('\n')
@@ -76,6 +76,10 @@ func scanList(r io.Reader, path string, size int64) (*listText, *fault, error) {
 	}
 }
 
+// mostLines bounds the lines of a list that are not empty. The text is bounded too, but a line of four bytes makes 32 in memory, and
+// more in the kernel.
+const mostLines = 4 << 20
+
 // line reads one line, with or without its end.
 func (t *listText) line(line []byte, number int) *fault {
 	if number == 1 {
@@ -90,6 +94,9 @@ func (t *listText) line(line []byte, number int) *fault {
 	line = bytes.TrimSpace(line)
 	if len(line) == 0 {
 		return nil
+	}
+	if t.entries+len(t.skipped) == mostLines {
+		return wrong("", "the list has more than %d entries", mostLines)
 	}
 	if s, ok := parseSpan4(line); ok {
 		t.add(s)
