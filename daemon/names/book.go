@@ -26,6 +26,7 @@ const (
 const (
 	mostNames   = 8192  // that were seen
 	mostOfName  = 512   // addresses of one name
+	mostOfAll   = 65536 // addresses of all names that were seen
 	mostAliases = 64    // other names for one name
 	mostKnown   = 8192  // addresses that a name in a rule has or had
 	mostSpelled = 16384 // addresses of which it is known who asked for them
@@ -51,6 +52,8 @@ type Book struct {
 	// rules are the names that rules are about, and their addresses, those of before included, each until when.
 	rules map[policy.Domain]map[netip.Addr]time.Time
 	seen  map[string]*seen
+	// held counts the addresses of all that were seen.
+	held int
 	// spelled is who was asked for last with the address.
 	spelled map[netip.Addr]string
 	unsaved bool
@@ -192,20 +195,22 @@ func (b *Book) at(name string) *seen {
 	return x
 }
 
-// forget makes room for another name.
+// forget makes room for another name, and another address.
 func (b *Book) forget() {
-	if len(b.seen) < mostNames {
+	if len(b.seen) < mostNames && b.held < mostOfAll {
 		return
 	}
 	now := b.now()
 	for name, x := range b.seen {
+		b.held -= len(x.addresses)
 		maps.DeleteFunc(x.addresses, func(_ netip.Addr, until time.Time) bool { return !until.After(now) })
+		b.held += len(x.addresses)
 		if len(x.addresses) == 0 && !x.until.After(now) {
 			b.drop(name, x)
 		}
 	}
 	for name, x := range b.seen {
-		if len(b.seen) < mostNames-mostNames/spare {
+		if len(b.seen) < mostNames-mostNames/spare && b.held < mostOfAll-mostOfAll/spare {
 			return
 		}
 		b.drop(name, x) // any of them
@@ -217,6 +222,7 @@ func (b *Book) drop(name string, x *seen) {
 		delete(of.from, name)
 	}
 	delete(b.seen, name)
+	b.held -= len(x.addresses)
 }
 
 func (b *Book) alias(name, target string, until time.Time) {
@@ -241,7 +247,13 @@ func (b *Book) ruled(name string) bool {
 func (b *Book) address(name string, a netip.Addr, until time.Time) {
 	x := b.at(name)
 	if _, there := x.addresses[a]; !there {
+		if b.held >= mostOfAll {
+			b.forget()
+			x = b.at(name)
+		}
+		b.held -= len(x.addresses)
 		room(x.addresses, mostOfName)
+		b.held += len(x.addresses) + 1
 	}
 	if until.After(x.addresses[a]) {
 		x.addresses[a] = until

@@ -334,6 +334,31 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// Who owns a name can have a thousand others below it asked for, each with as many addresses as an answer holds.
+func TestAddressesOfAllNamesAreBounded(t *testing.T) {
+	d := newDesk(t, "example.com")
+	for i := range 250 {
+		name := fmt.Sprintf("n%d.example.net", i)
+		var records []string
+		for j := range mostOfName {
+			records = append(records, fmt.Sprintf("%s 86400 10.%d.%d.%d", name, i, j>>8, j&255))
+		}
+		d.asked(name, records...)
+		if i == 50 {
+			d.now = d.now.Add(Longest) // they are over
+		}
+	}
+	total := 0
+	for _, x := range d.book.seen {
+		total += len(x.addresses)
+	}
+	if total > mostOfAll || total != d.book.held {
+		t.Errorf("%d addresses, counted %d", total, d.book.held)
+	}
+	d.asked("example.com", "example.com 60 192.0.2.1")
+	d.has("example.com", "192.0.2.1")
+}
+
 func TestStateOutlivesARestart(t *testing.T) {
 	d := newDesk(t, "www.example.com", "*.example.net")
 	d.asked("www.example.com", "www.example.com 300 192.0.2.1")
