@@ -300,3 +300,23 @@ func FuzzFirewallToml(f *testing.F) {
 		}
 	})
 }
+
+func TestBoundsOfARule(t *testing.T) {
+	for _, c := range []struct {
+		lines, text string
+		quiet       bool
+	}{
+		{`limit = { rate = "10/minute" }`, "limit 10/minute", false},
+		{`limit = { rate = "10/minute", burst = 5, per = "remote" }`, "limit 10/minute burst 5 per remote", false},
+		{"limit = { per = \"rule\", rate = \"1/day\" }\nlog = false", "limit 1/day", true},
+		{"max_connections = { count = 20, per = \"remote\" }\nlog = true", "max 20 connections per remote", false},
+		{"max_connections = { count = 1 }", "max 1 connection", false},
+		{`ban = { over = "6/minute", for = "1d" }`, "ban over 6/minute for 24h", false},
+		{"[rule.ban]\nover = \"6/minute\"\nfor = \"1h30m\"", "ban over 6/minute for 1h30m", false},
+	} {
+		r := load(t, strings.Replace(inRule("in", c.lines), "block", "allow", 1)).Policy.Rules()[0]
+		if got := r.Text(); got != "allow in "+c.text || r.Quiet != c.quiet {
+			t.Errorf("%s: %s, quiet %t", c.lines, got, r.Quiet)
+		}
+	}
+}

@@ -76,17 +76,21 @@ func TestALimitLetsTheRatePass(t *testing.T) {
 	const rate, burst = 100, 100
 	g.apply(build(t, standard, logging, limited(t, rate, time.Second, burst, policy.PerRule)))
 	before, began, n := g.readings(), time.Now(), 0
-	var last time.Time
+	// What should pass of packets that come when they are sent, as this machine may have more to do.
+	last, tokens, want := began, float64(burst), 0
 	for ; time.Since(began) < 3*time.Second; n++ {
-		last = time.Now()
+		now := time.Now()
+		tokens = min(burst, tokens+rate*now.Sub(last).Seconds())
+		if last = now; tokens >= 1 {
+			tokens, want = tokens-1, want+1
+		}
 		if err := g.injector.Send(opening("192.0.2.7", n%60_000).Bytes()); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(200 * time.Microsecond)
 	}
-	want := burst + rate*last.Sub(began).Seconds()
-	if passed := g.settled(before, n); math.Abs(float64(passed)-want) > want/10 {
-		t.Errorf("%d of %d passed in %s, want %.0f", passed, n, last.Sub(began), want)
+	if passed := g.settled(before, n); math.Abs(float64(passed-want)) > float64(want)/10 {
+		t.Errorf("%d of %d passed in %s, want %d", passed, n, last.Sub(began), want)
 	}
 }
 
@@ -175,7 +179,7 @@ func TestCountsStayWhileTheBoundDoes(t *testing.T) {
 
 func TestARemoteIsForgottenWhenItsBucketIsFull(t *testing.T) {
 	g := newGround(t, TableOptions{})
-	g.apply(build(t, standard, logging, limited(t, 10, time.Second, 5, policy.PerRemote)))
+	g.apply(build(t, standard, logging, limited(t, 10, time.Second, 20, policy.PerRemote)))
 	if passed := g.tries("192.0.2.7", 5); passed != 5 {
 		t.Fatalf("%d passed, want 5", passed)
 	}
@@ -183,7 +187,7 @@ func TestARemoteIsForgottenWhenItsBucketIsFull(t *testing.T) {
 	if !has() {
 		t.Errorf("the remote is not counted:\n%s", list(t, g.local))
 	}
-	for end := time.Now().Add(patience); has(); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(3 * patience); has(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the remote is still counted")
 		}
@@ -282,7 +286,7 @@ func TestTheOpeningThatIsTooManyBans(t *testing.T) {
 func TestWhoWasBannedBeginsAnew(t *testing.T) {
 	g := newGround(t, TableOptions{})
 	g.apply(build(t, standard, logging, within(t, func(r *policy.Rule) {
-		r.Ban = &policy.BanOver{Over: policy.Rate{Packets: 3, Per: time.Hour}, For: time.Second}
+		r.Ban = &policy.BanOver{Over: policy.Rate{Packets: 3, Per: time.Hour}, For: 3 * time.Second}
 	})))
 	for _, from := range []string{"192.0.2.7", "2001:db8::7"} {
 		for range 2 {
