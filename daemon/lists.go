@@ -38,6 +38,7 @@ func (d *Daemon) Lists(ctx context.Context) (api.Lists, error) {
 		}
 		out.Lists = append(out.Lists, list)
 	}
+	out.Lists = append(out.Lists, d.domains.lists(f.policy, counts)...)
 	return out, nil
 }
 

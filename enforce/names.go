@@ -77,6 +77,7 @@ func namedSet(names policy.Domains, f policy.Family, known Resolver) set {
 	// Those that last longest, where there are too many.
 	slices.SortFunc(list, func(a, b Resolved) int { return cmp.Or(cmp.Compare(b.Left, a.Left), a.Address.Compare(b.Address)) })
 	list = list[:min(len(list), MostAddresses)]
+	slices.SortFunc(list, func(a, b Resolved) int { return a.Address.Compare(b.Address) })
 	s.count = len(list)
 	s.left = func(i int) time.Duration { return list[i].Left }
 	s.spans = func(yield func(span) bool) {

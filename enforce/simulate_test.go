@@ -170,6 +170,7 @@ rules:
 			case logTo:
 				o.over = x.tag.Over.Bound
 				o.tag = x.tag.String()
+			case copyTo:
 			case overRate:
 				continue rules
 			case meter:
@@ -323,6 +324,8 @@ func (s *simulator) holds(x statement, f *policy.Flow) bool {
 		}
 	case opensTCP:
 		return !x.not
+	case sentBack:
+		return x.not
 	case bannedEnd, tupleIn, answerless, neverBanned, inDynamic:
 		return false
 	}

@@ -38,7 +38,7 @@ func TestCompiledAndLinearAgree(t *testing.T) {
 		w := newRandomWorld(t, r)
 		p := w.policy([]int{1000, 1000, 300, 60, 20}[r.IntN(5)])
 		ends, banned := w.is(50), w.is(50)
-		compiled, linear := Compile(p, Options{Now: now, EndsHere: ends, Banned: banned}), Compile(p, Options{Now: now, linear: true})
+		compiled, linear := Compile(p, Options{Now: now, EndsHere: ends, Banned: banned, Resolver: w.known.of}), Compile(p, Options{Now: now, linear: true, Resolver: w.known.of})
 		fast, slow := newSimulator(t, compiled), newSimulator(t, linear)
 		if got, room := size(compiled), 3*size(linear)+w.elements*budgetPerLine; got > room {
 			t.Errorf("seed %d: size %d of %d rules that are %d in line", seed+uint64(i), got, len(p.Rules()), size(linear))
@@ -49,6 +49,7 @@ func TestCompiledAndLinearAgree(t *testing.T) {
 		}
 		for range perPolicy {
 			f := w.flow(p)
+			f.Names = w.known
 			d := p.Judge(f)
 			if d.Rule != nil {
 				f.Over = map[policy.Name]policy.Bound{d.Rule.Name: w.bound(d.Rule, p.NeverBans(remoteOfFlow(&f)))}
@@ -94,6 +95,9 @@ type randomWorld struct {
 	r *rand.Rand
 	// chances of what a rule asks for, in percent, by policy: so there are policies of ports, of addresses and mixed.
 	ports, sourcePorts, remotes, locals, interfaces, owners, types, clocks, bounds int
+	// domains is the chance that addresses are those of names, too; known are those that names have.
+	domains int
+	known   knownNames
 	wide                                                                           bool // many ranges that overlap
 	elements                                                                       int
 }
@@ -105,10 +109,44 @@ func newRandomWorld(t testing.TB, r *rand.Rand) *randomWorld {
 	if r.IntN(2) == 0 {
 		w.ports, w.remotes = 50, 50
 	}
+	w.domains, w.known = []int{0, 0, 3, 30}[r.IntN(4)], knownNames{}
+	for _, name := range randomDomains {
+		for range r.IntN(6) {
+			w.known[name] = append(w.known[name], Resolved{w.address(policy.Families[r.IntN(2)]), time.Hour})
+		}
+	}
 	if r.IntN(2) == 0 {
 		w.sourcePorts, w.locals, w.interfaces, w.owners, w.types, w.clocks = chance()/4, chance()/2, chance()/2, chance()/2, chance()/8, chance()/10
 	}
 	return w
+}
+
+// knownNames are addresses that names have.
+type knownNames map[policy.Domain][]Resolved
+
+func (k knownNames) Named(d policy.Domain, a netip.Addr) (now, once bool) {
+	now = slices.ContainsFunc(k[d], func(r Resolved) bool { return r.Address == a })
+	return now, now
+}
+
+func (k knownNames) of(d policy.Domain) []Resolved { return k[d] }
+
+var randomDomains = []policy.Domain{domainOf("example.com"), domainOf("www.example.com"), domainOf("*.example.com"), domainOf("example.net"), domainOf("example.org")}
+
+func domainOf(s string) policy.Domain {
+	d, err := policy.ParseDomain(s)
+	if err != nil {
+		panic(err)
+	}
+	return d
+}
+
+func (w *randomWorld) someDomains() policy.Domains {
+	list := make([]policy.Domain, 1+w.r.IntN(3))
+	for i := range list {
+		list[i] = randomDomains[w.r.IntN(len(randomDomains))]
+	}
+	return policy.NewDomains(list...)
 }
 
 func (w *randomWorld) is(percent int) bool { return w.r.IntN(100) < percent }
@@ -353,7 +391,21 @@ func (w *randomWorld) addresses() policy.Addresses {
 	if !named {
 		set = policy.AllAddresses()
 	}
-	return policy.NewAddresses(set.Without(out.Set()), "some")
+	less := out.Set()
+	if !w.is(w.domains) {
+		return policy.NewAddresses(set.Without(less), "some")
+	}
+	if !w.is(50) && named {
+		set = new(policy.AddressSet)
+	}
+	all := policy.NewAddresses(set.Without(less), "some")
+	if named {
+		all = all.Or(w.someDomains(), less)
+	}
+	if !named || w.is(30) {
+		all = all.Except(w.someDomains())
+	}
+	return all
 }
 
 var randomNames = []string{"eth0", "eth1", "eth10", "eth", "wlan0", "wg-home", "abcdefghijklmno"}
@@ -374,6 +426,14 @@ func (w *randomWorld) flow(p *policy.Policy) policy.Flow {
 		Time: policy.Known(now.Add(time.Duration(w.r.IntN(100*60))*time.Minute + 30*time.Second)),
 	}
 	f.Source, f.Destination = policy.Known(w.address(f.Family)), policy.Known(w.address(f.Family))
+	for _, list := range w.known {
+		if w.is(10) && len(list) > 0 && familyOf(list[0].Address) == f.Family {
+			f.Destination = policy.Known(list[0].Address)
+			if w.is(50) {
+				f.Source, f.Destination = f.Destination, f.Source
+			}
+		}
+	}
 	list := []policy.Protocol{policy.TCP, policy.TCP, policy.UDP, policy.UDP, policy.SCTP, policy.ICMP, policy.ICMPv6, policy.GRE, 253, 99}
 	for f.Protocol == 0 || !f.Protocol.In(f.Family) {
 		f.Protocol = list[w.r.IntN(len(list))]

@@ -20,6 +20,7 @@ func (a *app) connections() *cobra.Command {
 		Short: "Open sockets, who holds them, and what the policy says of each",
 		Long: "The open TCP and UDP sockets: local and remote address and port, state, process, user, unit, bytes where conntrack\n" +
 			"counts them (sysctl net.netfilter.nf_conntrack_acct=1), and what the policy in force says, with the deciding rule.\n" +
+			"NAME is what was asked of the DNS last when it gave the remote address, while a rule names a domain.\n" +
 			"What waits for others shows from where it can be reached; every socket can be reached from this machine itself.\n" +
 			"BLOCKED is what the policy refuses: what nobody may reach, what is refused while it is being opened, and what was\n" +
 			"opened before and could not be ended.",
@@ -66,7 +67,7 @@ func (s *screen) connections(v api.Connections) {
 		}
 		row := []cell{
 			{text: c.Proto}, {text: c.State, style: faint}, {text: endOf(c.LocalIP, c.LocalPort, c)}, {text: arrow(c.Direction)},
-			{text: endOf(c.RemoteIP, c.RemotePort, c)},
+			{text: endOf(c.RemoteIP, c.RemotePort, c)}, {text: c.Name},
 		}
 		bytes := []cell{{text: known(c.BytesIn), right: true}, {text: known(c.BytesOut), right: true}}
 		connected = append(connected, slices.Concat(row, who, bytes, []cell{said}))
@@ -75,7 +76,7 @@ func (s *screen) connections(v api.Connections) {
 	if len(listening) > 0 && len(connected) > 0 {
 		s.printf("\n")
 	}
-	s.part([]string{"PROTO", "STATE", "LOCAL", "", "REMOTE", "PROCESS", "USER", "UNIT", "IN", "OUT", "POLICY"}, connected, 7, 2, 5, 10, 4)
+	s.part([]string{"PROTO", "STATE", "LOCAL", "", "REMOTE", "NAME", "PROCESS", "USER", "UNIT", "IN", "OUT", "POLICY"}, connected, 8, 2, 6, 11, 5, 4)
 	if len(v.Connections) == 0 {
 		s.printf("none\n")
 	}

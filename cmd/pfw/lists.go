@@ -57,7 +57,7 @@ func (s *screen) lists(v api.Lists, now time.Time) {
 		s.printf("there are no lists\n")
 		return
 	}
-	net := slices.ContainsFunc(v.Lists, func(l api.List) bool { return l.Kind == api.FromNet })
+	net := slices.ContainsFunc(v.Lists, func(l api.List) bool { return l.Kind == api.FromNet || l.Next != nil })
 	head := []cell{
 		{text: "LIST", style: faint}, {text: "ENTRIES", style: faint, right: true}, {text: "RANGES", style: faint, right: true},
 		{text: "SKIPPED", style: faint, right: true}, {text: "PACKETS", style: faint, right: true}, {text: "UPDATED", style: faint},

@@ -157,16 +157,26 @@ func (p *Policy) Named() []Domains {
 	var out []Domains
 	seen := map[string]bool{}
 	for _, r := range p.rules {
-		for _, d := range Directions {
-			m, ok := r.Match(d)
-			if !ok || r.Disabled {
-				continue
+		for _, names := range r.Named() {
+			if key := names.String(); !seen[key] {
+				seen[key] = true
+				out = append(out, names)
 			}
-			for _, names := range []Domains{m.Source.named, m.Source.except, m.Destination.named, m.Destination.except} {
-				if key := names.String(); !names.None() && !seen[key] {
-					seen[key] = true
-					out = append(out, names)
-				}
+		}
+	}
+	return out
+}
+
+// Named lists the names that the rule asks for together; none of a rule that is disabled.
+func (r *Rule) Named() (out []Domains) {
+	for _, d := range Directions {
+		m, ok := r.Match(d)
+		if !ok || r.Disabled {
+			continue
+		}
+		for _, names := range []Domains{m.Source.named, m.Source.except, m.Destination.named, m.Destination.except} {
+			if !names.None() {
+				out = append(out, names)
 			}
 		}
 	}

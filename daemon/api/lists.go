@@ -13,7 +13,7 @@ type Lists struct {
 
 // List is one of them.
 type List struct {
-	// Name is what stands behind the @ in a rule, or "country:XX".
+	// Name is what stands behind the @ in a rule, or "country:XX", or "domain:NAME".
 	Name string `json:"name"`
 	// Entries counts what was read, Ranges the disjoint ranges that it comes to.
 	Entries int `json:"entries"`
@@ -24,13 +24,13 @@ type List struct {
 	// Masked counts the prefixes that were read without their host bits.
 	Masked int `json:"masked"`
 	// Kind tells where it comes from; Source is the path of a file, of a country that of the database, a URL without what is secret
-	// in it, "entries" or "built in".
+	// in it, "entries" or "built in", or of a name "DNS".
 	Kind   ListKind `json:"kind"`
 	Source string   `json:"source"`
 	// Updated is when the file was changed last, as it was read, when the database was made, or when a list from the net was last
 	// found to be as it is; absent where there is no such time.
 	Updated *Time `json:"updated,omitempty"`
-	// Next is when a list from the net is due again, and Error why the last try to fetch it failed.
+	// Next is when a list from the net is due again, or a name is asked for, and Error why the last try failed.
 	Next  *Time  `json:"next,omitempty"`
 	Error string `json:"error,omitempty"`
 	// Packets counts what was decided by the rules that match what is in the list. They may match more than that.
@@ -47,6 +47,7 @@ const (
 	FromEntries ListKind = "entries"
 	BuiltIn     ListKind = "built in"
 	OfCountry   ListKind = "country"
+	OfName      ListKind = "name"
 )
 
 func lists(s *server, w http.ResponseWriter, r *http.Request) error {

@@ -88,6 +88,7 @@ func (e *Entry) packet(b *told) {
 	}
 	word(b, "rule=", e.PFW.Rule)
 	word(b, "over=", e.PFW.Over)
+	word(b, "name=", e.PFW.Name)
 }
 
 // about writes an entry that is no packet.

@@ -51,7 +51,9 @@ type Book struct {
 	mu sync.Mutex
 	// rules are the names that rules are about, and their addresses, those of before included, each until when.
 	rules map[policy.Domain]map[netip.Addr]time.Time
-	seen  map[string]*seen
+	// updated is when an answer last told of each.
+	updated map[policy.Domain]time.Time
+	seen    map[string]*seen
 	// held counts the addresses of all that were seen.
 	held int
 	// spelled is who was asked for last with the address.
@@ -70,7 +72,7 @@ type seen struct {
 
 // NewBook makes an empty one.
 func NewBook() *Book {
-	return &Book{now: time.Now, rules: map[policy.Domain]map[netip.Addr]time.Time{}, seen: map[string]*seen{}, spelled: map[netip.Addr]string{}}
+	return &Book{now: time.Now, rules: map[policy.Domain]map[netip.Addr]time.Time{}, updated: map[policy.Domain]time.Time{}, seen: map[string]*seen{}, spelled: map[netip.Addr]string{}}
 }
 
 // Named implements policy.Naming.
@@ -86,6 +88,13 @@ func (b *Book) Name(a netip.Addr) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.spelled[a.Unmap()]
+}
+
+// Updated is when an answer last told of a name, zero where none did.
+func (b *Book) Updated(d policy.Domain) time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.updated[d]
 }
 
 // Addresses gives those that a name has now.
@@ -118,6 +127,7 @@ func (b *Book) About(list []policy.Domain) {
 			}
 		}
 	}
+	maps.DeleteFunc(b.updated, func(d policy.Domain, _ time.Time) bool { return rules[d] == nil })
 	b.rules, b.unsaved = rules, true
 }
 
@@ -341,6 +351,9 @@ func (b *Book) teach(name string, now time.Time) (out []Taught) {
 		known := b.rules[d]
 		if addresses == nil {
 			addresses = b.resolve(name)
+		}
+		if len(addresses) > 0 {
+			b.updated[d] = now
 		}
 		for a, until := range addresses {
 			before, there := known[a]
