@@ -51,6 +51,8 @@ type Book struct {
 	mu sync.Mutex
 	// rules are the names that rules are about, and their addresses, those of before included, each until when.
 	rules map[policy.Domain]map[netip.Addr]time.Time
+	// former are those that rules were about, while addresses are theirs: a policy may come back.
+	former map[policy.Domain]map[netip.Addr]time.Time
 	// updated is when an answer last told of each.
 	updated map[policy.Domain]time.Time
 	seen    map[string]*seen
@@ -72,7 +74,7 @@ type seen struct {
 
 // NewBook makes an empty one.
 func NewBook() *Book {
-	return &Book{now: time.Now, rules: map[policy.Domain]map[netip.Addr]time.Time{}, updated: map[policy.Domain]time.Time{}, seen: map[string]*seen{}, spelled: map[netip.Addr]string{}}
+	return &Book{now: time.Now, rules: map[policy.Domain]map[netip.Addr]time.Time{}, former: map[policy.Domain]map[netip.Addr]time.Time{}, updated: map[policy.Domain]time.Time{}, seen: map[string]*seen{}, spelled: map[netip.Addr]string{}}
 }
 
 // Named implements policy.Naming.
@@ -106,13 +108,16 @@ func (b *Book) Addresses(d policy.Domain) map[netip.Addr]time.Time {
 	return out
 }
 
-// About says which names rules are about. What is known of others is forgotten, unless it is known of names that were seen.
+// About says which names rules are about.
 func (b *Book) About(list []policy.Domain) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	now := b.now()
+	maps.Copy(b.former, b.rules)
 	rules := make(map[policy.Domain]map[netip.Addr]time.Time, len(list))
 	for _, d := range list {
-		if rules[d] = b.rules[d]; rules[d] != nil {
+		if rules[d] = b.former[d]; rules[d] != nil {
+			delete(b.former, d)
 			continue
 		}
 		rules[d] = map[netip.Addr]time.Time{}
@@ -126,6 +131,17 @@ func (b *Book) About(list []policy.Domain) {
 				maps.Copy(rules[d], b.resolve(of))
 			}
 		}
+	}
+	maps.DeleteFunc(b.former, func(_ policy.Domain, of map[netip.Addr]time.Time) bool {
+		for _, until := range of {
+			if until.After(now) {
+				return false
+			}
+		}
+		return true
+	})
+	if len(b.former) > mostNames {
+		clear(b.former)
 	}
 	maps.DeleteFunc(b.updated, func(d policy.Domain, _ time.Time) bool { return rules[d] == nil })
 	b.rules, b.unsaved = rules, true

@@ -217,6 +217,11 @@ func TestRulesThatAreNewKnowWhatWasSeen(t *testing.T) {
 	d.has("www.example.com", "192.0.2.1")
 	d.has("*.example.com", "192.0.2.1")
 	d.has("example.com")
+	// A policy comes and goes.
+	d.book.About(nil)
+	d.book.seen = map[string]*seen{}
+	d.book.About([]policy.Domain{domain(t, "www.example.com")})
+	d.has("www.example.com", "192.0.2.1")
 }
 
 func TestNobodyIsBelievedWhoWasNotAsked(t *testing.T) {

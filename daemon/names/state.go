@@ -19,12 +19,14 @@ func (b *Book) State() (s State, changed bool) {
 	}
 	b.unsaved = false
 	s = State{}
-	for d, known := range b.rules {
-		of := make(map[netip.Addr]time.Time, len(known))
-		for a, until := range known {
-			of[a] = until.Round(0)
+	for _, list := range []map[policy.Domain]map[netip.Addr]time.Time{b.former, b.rules} {
+		for d, known := range list {
+			of := make(map[netip.Addr]time.Time, len(known))
+			for a, until := range known {
+				of[a] = until.Round(0)
+			}
+			s[d.String()] = of
 		}
-		s[d.String()] = of
 	}
 	return s, true
 }
@@ -43,7 +45,7 @@ func (b *Book) Restore(s State) {
 	latest := b.now().Add(Longest + Longest/grace)
 	for name, of := range s {
 		d, err := policy.ParseDomain(name)
-		if err != nil || len(b.rules) >= mostNames {
+		if err != nil || len(b.former) >= mostNames {
 			continue
 		}
 		known := map[netip.Addr]time.Time{}
@@ -59,6 +61,6 @@ func (b *Book) Restore(s State) {
 				b.spell(a, name)
 			}
 		}
-		b.rules[d] = known
+		b.former[d] = known
 	}
 }

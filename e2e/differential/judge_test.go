@@ -238,7 +238,7 @@ func (r *trial) words() []difference {
 		s := &r.shots[i]
 		d := r.policy.Decide(r.flow(s))
 		read, err := config.ParsePacket(r.text(s), config.Disk(), time.Time{})
-		read.Banned = r.flow(s).Banned
+		read.Banned, read.Names = r.flow(s).Banned, names
 		if err != nil {
 			found = append(found, difference{s, fmt.Sprintf("%s\n  is not read back: %v", r.text(s), err)})
 		} else if again := r.policy.Decide(read); again.Verdict != d.Verdict || again.By != d.By {

@@ -74,7 +74,9 @@ func newNetwork(t testing.TB, config string) *network {
 		inject: map[string]*hosts.Injector{}, index: map[string]int{}}
 	n.must(n.lay())
 	n.seen = watch(n)
-	n.daemon = hosts.Run(t, n.local, config)
+	n.daemon = hosts.Prepare(t, n.local, config)
+	n.must(n.know())
+	n.must(n.daemon.Start())
 	return n
 }
 

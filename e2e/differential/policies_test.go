@@ -99,7 +99,7 @@ func (a *author) lists() string {
 	quoted := func(list []string) string {
 		var out []string
 		for _, s := range list {
-			if !strings.HasPrefix(s, "@") {
+			if !strings.HasPrefix(s, "@") && !strings.HasPrefix(s, "domain:") {
 				out = append(out, fmt.Sprintf("%q", s))
 			}
 		}

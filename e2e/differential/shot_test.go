@@ -38,6 +38,7 @@ func (s shot) flow(now time.Time) policy.Flow {
 		Source:      policy.Known(p.Source),
 		Destination: policy.Known(p.Destination),
 		Time:        policy.Known(now),
+		Names:       names,
 	}
 	if p.Source.Is6() {
 		f.Family = policy.IPv6
