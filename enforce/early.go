@@ -25,8 +25,9 @@ import (
 // dropped early.
 //
 // What differs: packets that would not have got as far as the rules, since routing or another table drops them, since
-// conntrack finds them damaged or has no room, are counted and logged by what blocks them. And what a conntrack helper
-// expects from somebody on the list (where one is set up, for SIP or active FTP) is blocked.
+// conntrack finds them damaged or has no room, are counted and logged by what blocks them. Where another table sends packets on
+// to another port or address of this machine, the log has those that they came for. And what a conntrack helper expects from
+// somebody on the list (where one is set up, for SIP or active FTP) is blocked.
 
 // early is what is dropped before conntrack.
 type early struct {

@@ -49,5 +49,12 @@ func shape(p *policy.Policy, lists []config.List, script string, most, none int)
 	count := func(what string) int { return strings.Count(script, "\n\t"+what+" ") }
 	fmt.Fprintf(&b, "ruleset   %d chains, %d sets, %d counters\n", count("chain"), count("set"), count("counter"))
 	fmt.Fprintf(&b, "paths     %d maps; %d lookups where no rule matches, %d at most\n", count("map"), none, most)
+	if strings.Contains(script, "hook prerouting") {
+		b.WriteString("early     dropped before conntrack: who is banned")
+		if n := strings.Count(script, "/early {\n"); n > 0 {
+			fmt.Fprintf(&b, ", and whom %d of the rules block", n)
+		}
+		b.WriteString("\n")
+	}
 	return b.String()
 }

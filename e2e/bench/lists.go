@@ -47,7 +47,7 @@ func (b *bench) list(x *plan, peers []peer) (err error) {
 	if err != nil {
 		return err
 	}
-	return b.compare(t, all, x, blocked, allowed, listed)
+	return b.compare(t, all, x, blocked, allowed, established, listed, fewListed)
 }
 
 // deltas compares what it takes to load a big list and to change it, and what memory that leaves.

@@ -76,6 +76,7 @@ type kind struct {
 	name    string
 	port    uint16
 	listed  bool    // from addresses on the list
+	few     bool    // from so few of them that the caches hold all that is asked
 	keep    bool    // of connections that are there already
 	passing bool    // conntrack remembers each of them
 	unit    string  // how a rate is shown; "" is a packet's
@@ -87,6 +88,7 @@ var (
 	allowed     = kind{name: "new, allowed", port: servicePort, passing: true}
 	established = kind{name: "established", port: servicePort, keep: true}
 	listed      = kind{name: "listed", port: servicePort, listed: true}
+	fewListed   = kind{name: "64 listed", port: servicePort, listed: true, few: true}
 )
 
 // round measures one kind of packet once, for so much CPU time at most.
@@ -120,6 +122,9 @@ func (c *contender) round(k kind, sources []uint32, limit time.Duration) error {
 func (b *bench) rounds(all []*contender, x *plan, kinds ...kind) error {
 	for _, k := range kinds {
 		sources := x.sources(k.listed)
+		if k.few {
+			sources = sources[:64]
+		}
 		for range b.n {
 			for _, c := range all {
 				if err := c.round(k, sources, b.time); err != nil {
