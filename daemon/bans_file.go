@@ -1,11 +1,15 @@
 package daemon
 
 import (
+	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -51,27 +55,48 @@ func newBans(d *Daemon) *bans {
 	return b
 }
 
-// save writes the bans where they changed. change is held.
+// save writes the bans where they changed. change is held; who learns of bans by the log does not wait for it.
 func (b *bans) save() {
 	b.mu.Lock()
 	unsaved := b.unsaved
+	b.unsaved = false
 	b.mu.Unlock()
 	if !unsaved {
 		return
 	}
-	var file banFile
-	for remote, x := range b.list() {
-		file.Bans = append(file.Bans, savedBan{remote, x})
-	}
-	slices.SortFunc(file.Bans, func(x, y savedBan) int { return x.Remote.Addr().Compare(y.Remote.Addr()) })
-	if err := saveJSON(b.path, file); err != nil {
+	if err := replaceFile(b.path, b.write); err != nil {
+		b.mu.Lock()
+		b.unsaved = true
+		b.mu.Unlock()
 		b.d.unsaved(unsavedBans, err)
 		return
 	}
 	b.d.faults.clear(unsavedBans)
-	b.mu.Lock()
-	b.unsaved = false
-	b.mu.Unlock()
+}
+
+// write writes a banFile, ban by ban: there may be a hundred thousand.
+func (b *bans) write(w io.Writer) error {
+	list := b.list()
+	out := bufio.NewWriter(w)
+	lead := `{"bans":[`
+	for _, remote := range slices.SortedFunc(maps.Keys(list), comparePrefixes) {
+		text, err := json.Marshal(savedBan{remote, list[remote]})
+		if err != nil {
+			return err
+		}
+		out.WriteString(lead)
+		out.Write(text)
+		lead = ",\n"
+	}
+	if len(list) == 0 {
+		out.WriteString(lead)
+	}
+	out.WriteString("]}\n")
+	return out.Flush()
+}
+
+func comparePrefixes(a, b netip.Prefix) int {
+	return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
 }
 
 // end leaves the bans to a successor. What happens to the kernel's from now on is no end of a ban.
