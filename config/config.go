@@ -89,7 +89,7 @@ type Options struct {
 	Kept *Kept
 	// Cache is the directory with the copies of lists that were fetched, "" for none.
 	Cache string
-	// Fresh are copies to read in place of those in the cache, by the names of their lists. What is wrong with one is an error.
+	// Fresh are copies to read in place of those in the cache, by the paths of those. What is wrong with one is an error.
 	Fresh map[string]string
 	// Again, where it is set, has the rule files read again as they were, with the lists that are fetched as they are now. Then
 	// path and Text count for nothing, and there is no Snapshot.

@@ -64,9 +64,10 @@ func (l *lists) readFeed(r *reader, name, address string, at *value) *List {
 // readCopy reads what was fetched last. Where that cannot be read the list is empty, as no list from the net may keep a
 // policy from coming into force; only a copy that is to be judged is an error.
 func (l *lists) readCopy(r *reader, name string, at *value, feed *Feed) *List {
-	path, fresh := l.fresh[name], true
-	if path == "" {
-		path, fresh = CopyOf(l.cache, name, feed.URL), false
+	key := CopyOf(l.cache, name, feed.URL)
+	path, fresh := l.fresh[key]
+	if !fresh {
+		path = key
 	}
 	lacks := func(w *fault) *List {
 		if fresh {
@@ -77,7 +78,7 @@ func (l *lists) readCopy(r *reader, name string, at *value, feed *Feed) *List {
 		r.warn("url", at.at, w)
 		return &List{Set: new(policy.AddressSet)}
 	}
-	text, set, w, err := l.copied(path, CopyOf(l.cache, name, feed.URL))
+	text, set, w, err := l.copied(path, key)
 	switch {
 	case w == nil && err == nil:
 		w = text.garbage(l.control)

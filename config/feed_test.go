@@ -69,7 +69,7 @@ func TestAListWithoutACopyIsEmpty(t *testing.T) {
 	// Not one that is to be judged.
 	fresh := filepath.Join(t.TempDir(), "fresh")
 	put(t, fresh, "some\nwords\n")
-	_, err := Load(rootFile, Options{Source: machine(feedText), Now: now, Cache: filepath.Dir(fresh), Fresh: map[string]string{"feed": fresh}})
+	_, err := Load(rootFile, Options{Source: machine(feedText), Now: now, Cache: filepath.Dir(fresh), Fresh: map[string]string{CopyOf(filepath.Dir(fresh), "feed", feedURL): fresh}})
 	var bad *Errors
 	if !errors.As(err, &bad) || place(bad.Problems[0]) != `2:7: [list.feed] url: 2 of 2 lines are no addresses, more than 1 %, the first is line 1: "some"` {
 		t.Errorf("got %v", err)

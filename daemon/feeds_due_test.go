@@ -1,6 +1,9 @@
 package daemon
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -63,5 +66,54 @@ func TestErrorsOfOthersAreOneLine(t *testing.T) {
 	}
 	if n := len([]rune(legible(long))); n != 300 {
 		t.Errorf("%d characters", n)
+	}
+}
+
+// Lists that nobody fetches are told of, and so is what helps.
+func TestListsThatNobodyFetchesAreTold(t *testing.T) {
+	cache := t.TempDir()
+	path := filepath.Join(t.TempDir(), "firewall.toml")
+	text := ""
+	for _, name := range []string{"fresh", "late", "broken", "none"} {
+		text += fmt.Sprintf("[list.%s]\nurl = \"https://example.org/%s\"\nrefresh = \"6h\"\n", name, name)
+		if name == "none" {
+			continue
+		}
+		if err := os.WriteFile(config.CopyOf(cache, name, "https://example.org/"+name), []byte("192.0.2.1\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, action := range []string{"block", "allow", "reject", "block", "block"} {
+		text += fmt.Sprintf("[[rule]]\nname = \"rule%d\"\naction = %q\ndirection = \"in\"\nprotocol = \"tcp\"\nport = %d\nremote = \"@none\"\n", i, action, i+1)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(path, config.Options{Cache: cache})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &force{policy: c.Policy, lists: c.Lists}
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.Local)
+	f := &feeds{d: &Daemon{faults: newFaults()}, known: map[string]feedState{}}
+	for _, l := range p.feeds() {
+		f.known[keyOfFeed(l)] = feedState{}.succeeded(l, now)
+	}
+	broken := p.feed("broken")
+	f.known[keyOfFeed(broken)] = f.known[keyOfFeed(broken)].failed(broken, now.Add(time.Hour), "no answer", "do this")
+	fresh := p.feed("fresh")
+	f.known[keyOfFeed(fresh)] = feedState{}.succeeded(fresh, now.Add(20*time.Hour))
+	f.judge(p, now.Add(20*time.Hour))
+	for k, want := range map[fault]string{
+		unfetched:   "lists that were never fetched are empty: @none, rules rule0, rule2, rule3 and 1 more stop nobody by it, rule rule1 lets nobody in or out by it",
+		unrefreshed: "lists from the net are not refreshed, and stay in force as they are: @late not since 2026-11-21 12:00:00, as nobody tried; @broken not since 2026-11-21 12:00:00: no answer",
+	} {
+		if got, _ := f.d.faults.what(k); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+	f.judge(&force{policy: c.Policy}, now)
+	if list := f.d.faults.list(); len(list) > 0 {
+		t.Errorf("left: %+v", list)
 	}
 }

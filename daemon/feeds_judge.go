@@ -66,7 +66,6 @@ func lacking(p *policy.Policy, l *config.List, s feedState) string {
 	if s.Error != "" {
 		text += " (" + s.Error + ")"
 	}
-	const shown = 3
 	var open, shut []string
 	for _, name := range l.Rules {
 		switch r := p.Rule(name); {
@@ -77,15 +76,19 @@ func lacking(p *policy.Policy, l *config.List, s feedState) string {
 			open = append(open, string(name))
 		}
 	}
-	for _, x := range []struct {
-		rules []string
-		what  string
-	}{{open, "stops nobody by it"}, {shut, "lets nobody in or out by it"}} {
-		if n := len(x.rules); n > shown {
-			text += fmt.Sprintf(", rule %s and %d more: %s", strings.Join(x.rules[:shown], ", "), n-shown, x.what)
-		} else if n > 0 {
-			text += fmt.Sprintf(", rule %s %s", strings.Join(x.rules, ", "), x.what)
-		}
+	return text + idle(open, "stop", "nobody by it") + idle(shut, "let", "nobody in or out by it")
+}
+
+// idle says what some rules do not do.
+func idle(rules []string, verb, what string) string {
+	const shown = 3
+	switch n := len(rules); {
+	case n == 0:
+		return ""
+	case n == 1:
+		return fmt.Sprintf(", rule %s %ss %s", rules[0], verb, what)
+	case n > shown:
+		return fmt.Sprintf(", rules %s and %d more %s %s", strings.Join(rules[:shown], ", "), n-shown, verb, what)
 	}
-	return text
+	return fmt.Sprintf(", rules %s %s %s", strings.Join(rules, ", "), verb, what)
 }

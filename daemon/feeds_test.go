@@ -422,6 +422,13 @@ func TestATrialGoesBackToTheListsOfNow(t *testing.T) {
 	if connects(t, remote, "192.0.2.10:80") {
 		t.Error("what is listed gets in after it")
 	}
+	// One with which it could not go back is not taken.
+	edit(t, d, feedFile+"[[expect]]\npacket = \"in tcp 203.0.113.5 -> :80\"\nverdict = \"allow\"\n")
+	reload(t, d)
+	pfw(t, d, "try", candidate(t, d, feedFile))
+	web.gives("192.0.2.7\n203.0.113.0/24\n")
+	fails(t, d, `want allow, got block by rule "feed"`)
+	pfw(t, d, "revert")
 	if n := len(statusOf(t, d).Lists); n != 1 {
 		t.Errorf("%d lists", n)
 	}

@@ -115,7 +115,11 @@ func (d *Daemon) adoptCopy(ctx context.Context, v api.Fetched, c api.Copy, fresh
 
 	now := time.Now()
 	before := d.force.Load()
-	made, err := d.relisted(before.config, map[string]string{v.Name: fresh}, now)
+	instead := map[string]string{d.feeds.copyPath(l): fresh}
+	made, err := d.relisted(before.config, instead, now)
+	if err == nil {
+		err = d.suitsBefore(instead, now)
+	}
 	if err != nil {
 		return v, refusal(err)
 	}
@@ -150,6 +154,21 @@ func (d *Daemon) adoptCopy(ctx context.Context, v api.Fetched, c api.Copy, fresh
 		d.log.Info("list @"+v.Name+" is refreshed", "entries", v.Entries, "before", v.Before, "took", time.Since(now).Round(time.Millisecond))
 	}
 	return v, nil
+}
+
+// suitsBefore says why a copy would not do for the policy that a trial goes back to, which is to be as good as it was.
+func (d *Daemon) suitsBefore(instead map[string]string, now time.Time) error {
+	t := d.trial.Load()
+	switch {
+	case t == nil:
+		return nil
+	case t.before == nil:
+		return &copyError{"a policy is on trial", wayOutOfTrial}
+	case t.before.config.Standing == nil:
+		return nil
+	}
+	_, err := d.relisted(t.before.config, instead, now)
+	return err
 }
 
 // refusal says why a policy would not be valid with a copy. Another list's warnings are none of it.

@@ -44,7 +44,7 @@ type limits struct {
 	roots   *x509.CertPool // nil for those of the system
 }
 
-var usual = limits{connect: 15 * time.Second, header: 20 * time.Second, whole: 5 * time.Minute, pace: 20 * time.Second, slowest: 20 << 10}
+var usual = limits{connect: 15 * time.Second, header: 20 * time.Second, whole: 2 * time.Minute, pace: 20 * time.Second, slowest: 20 << 10}
 
 // mostRedirects is how often a server may send elsewhere.
 const mostRedirects = 5
