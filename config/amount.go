@@ -16,17 +16,21 @@ var unitWords = []string{"second", "minute", "hour", "day"}
 
 // parseRate reads "50/second" or "unlimited".
 func parseRate(s string) (policy.Rate, *fault) {
-	if s == "unlimited" {
+	switch _, _, slash := strings.Cut(s, "/"); {
+	case s == "unlimited":
 		return policy.Rate{}, nil
+	case !slash && nearest(s, []string{"unlimited"}) != "":
+		return policy.Rate{}, wrong(`did you mean "unlimited"?`, "%q is no rate", s)
 	}
-	const hint = `write "50/second", or "unlimited"`
+	return parseLimit(s, `write "50/second", or "unlimited"`)
+}
+
+// parseLimit reads "50/second".
+func parseLimit(s, hint string) (policy.Rate, *fault) {
 	count, unit, ok := strings.Cut(s, "/")
 	n, err := strconv.ParseUint(count, 10, 32)
 	switch per, known := units[unit]; {
 	case !ok || !digits(count):
-		if nearest(s, []string{"unlimited"}) != "" {
-			return policy.Rate{}, wrong(`did you mean "unlimited"?`, "%q is no rate", s)
-		}
 		return policy.Rate{}, wrong(hint, "%q is no rate", s)
 	case err != nil:
 		return policy.Rate{}, wrong("", "%s is more than %d", printable(count), uint32(math.MaxUint32))

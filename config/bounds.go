@@ -84,7 +84,7 @@ func (r *reader) rate(key, form string) policy.Rate {
 	case ok && s == "unlimited":
 		r.fail(key, v.at, wrong(`write "10/minute", or leave the whole of it out`, "there is nothing to count at a rate without limit"))
 	case ok:
-		read, w := parseRate(s)
+		read, w := parseLimit(s, `write "10/minute"`)
 		if w == nil && float64(read.Packets)/read.Per.Seconds() > fastest {
 			w = wrong("no machine opens so many connections", "%s is more than %d/second", s, fastest)
 		}

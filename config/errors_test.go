@@ -126,6 +126,7 @@ func TestMistakesOfARule(t *testing.T) {
 		{"in", `limit = { rate = "10/minute", brust = 5 }`, `5:31: rule "a": limit.brust: unknown key "brust"`, `"burst"`},
 		{"in", `limit = { rate = "0/minute" }`, `5:18: rule "a": limit.rate: a rate of 0 lets nothing through`, ""},
 		{"in", `limit = { rate = "10/minutes" }`, `5:18: rule "a": limit.rate: unknown unit "minutes"`, `"minute"`},
+		{"in", `limit = { rate = "10 per minute" }`, `5:18: rule "a": limit.rate: "10 per minute" is no rate`, `write "10/minute"`},
 		{"in", `limit = { rate = 10 }`, `5:18: rule "a": limit.rate: a rate like "10/minute" is wanted here, not a number`, ""},
 		{"in", `limit = { rate = "unlimited" }`, `5:18: rule "a": limit.rate: there is nothing to count at a rate without limit`, "leave"},
 		{"in", `limit = { rate = "20000000/second" }`, `5:18: rule "a": limit.rate: 20000000/second is more than 10000000/second`, ""},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -123,8 +124,8 @@ func (s *screen) bans(v api.Bans, now time.Time) {
 	rows := [][]cell{{{text: "ADDRESS", style: faint}, {text: "SINCE", style: faint}, {text: "UNTIL", style: faint}, {text: "WHY", style: faint}}}
 	for _, b := range v.Bans {
 		why := b.Reason
-		if b.Rule != "" {
-			why = "rule " + b.Rule + ": " + why
+		if says := "rule " + b.Rule; b.Rule != "" && !strings.HasPrefix(why, says+" ") {
+			why = says + ": " + why
 		}
 		rows = append(rows, []cell{{text: b.Address, style: bold}, {text: moment(b.Since)}, {text: banEnd(b, now)}, {text: why}})
 	}
