@@ -66,6 +66,10 @@ func (l *lists) readFeed(r *reader, name, address string, at *value) *List {
 func (l *lists) readCopy(r *reader, name string, at *value, feed *Feed) *List {
 	key := CopyOf(l.cache, name, feed.URL)
 	path, fresh := l.fresh[key]
+	if list := l.again.list(name); list != nil && !list.Feed.Missing && !fresh && l.fresh != nil {
+		// It is another that was fetched. This one is in force, whatever became of its copy.
+		return r.remarked("url", at, "", list)
+	}
 	if !fresh {
 		path = key
 	}

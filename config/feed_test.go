@@ -182,3 +182,32 @@ func FuzzURL(f *testing.F) {
 		}
 	})
 }
+
+// A copy that is lost while its list is in force does not empty the list when another is fetched.
+func TestListsThatWereNotFetchedAreAsTheyWere(t *testing.T) {
+	cache := t.TempDir()
+	const other = "https://example.org/other"
+	text := feedText + "[list.other]\nurl = \"" + other + "\"\n[[rule]]\nname = \"other\"\naction = \"block\"\ndirection = \"in\"\nremote = \"@other\"\n"
+	put(t, CopyOf(cache, "feed", feedURL), "192.0.2.1\n")
+	put(t, CopyOf(cache, "other", other), strings.Repeat("198.51.100.1\n", 200)+"some words\n")
+	c, err := Load(rootFile, Options{Source: machine(text), Now: now, Cache: cache})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(CopyOf(cache, "other", other)); err != nil {
+		t.Fatal(err)
+	}
+	fresh := filepath.Join(cache, "fresh")
+	for n := 1; n < 3; n++ {
+		put(t, fresh, strings.Repeat("192.0.2.1\n", n))
+		again, err := Load("", Options{Again: c.Standing, Now: now, Cache: cache, Fresh: map[string]string{CopyOf(cache, "feed", feedURL): fresh}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		feed, lost := again.Lists[0], again.Lists[1]
+		if feed.Entries != n || lost.Entries != 200 || lost.Feed.Missing || fmt.Sprint(lost.Rules) != "[other]" || fmt.Sprint(again.Warnings) != fmt.Sprint(c.Warnings) {
+			t.Errorf("%+v\n%+v\n%v", feed, lost, again.Warnings)
+		}
+		c = again
+	}
+}
