@@ -41,17 +41,17 @@ func (d *Daemon) feedWatchdog() error {
 func (d *Daemon) works(socket *api.Client, patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(d.work, patience)
 	defer cancel()
-	// While a big list is loaded, the table answers nobody; that this ends is bounded.
+	// While a big list is loaded, the table answers nobody, nor who puts the addresses of names there; that this ends is bounded.
 	if !d.busy() {
 		if _, err := d.table.Changed(ctx); err != nil {
 			return fmt.Errorf("the kernel's side does not answer: %w", err)
 		}
+		if err := d.domains.alive(ctx); err != nil {
+			return fmt.Errorf("the reader of the DNS's answers does not answer: %w", err)
+		}
 	}
 	if err := d.readers.alive(ctx); err != nil {
 		return fmt.Errorf("the reader of the kernel's log does not answer: %w", err)
-	}
-	if err := d.domains.alive(ctx); err != nil {
-		return fmt.Errorf("the reader of the DNS's answers does not answer: %w", err)
 	}
 	if _, err := socket.Status(ctx); err != nil {
 		return fmt.Errorf("the control socket does not answer: %w", err)
