@@ -55,3 +55,16 @@ func unseen(d policy.Domain) *fault {
 	}
 	return nil
 }
+
+// answersFit sees to it that there is a group of nflog for the answers of the DNS: the next but one after that of the log.
+func (l *loader) answersFit() {
+	const last = 1<<16 - 1
+	if len(l.lists.domains) == 0 || l.log.Group <= last-2 {
+		return
+	}
+	// Only a file that says so has it as high.
+	f := l.read[0]
+	t := f.root.fields["log"].value.table
+	r := reader{f: f, t: t, place: "[log]"}
+	r.fail("group", t.fields["group"].value.at, wrong("choose a smaller one", "a rule names a domain, for which group + 2 is used, and there is no group %d", int(l.log.Group)+2))
+}

@@ -193,6 +193,8 @@ func TestMistakesOfAFile(t *testing.T) {
 		{"[log]\nmax_size = \"1KiB\"", `2:12: [log] max_size: 1KiB is less than 4KiB`, ""},
 		{"[log]\nmax_size = \"99999999999TiB\"", `2:12: [log] max_size: 99999999999TiB is more than any disk holds`, ""},
 		{"[log]\ngroup = 0", `2:9: [log] group: 0 is not between 1 and 65534`, ""},
+		{"[log]\ngroup = 65534\n[[rule]]\nname = \"x\"\naction = \"block\"\ndirection = \"out\"\nremote = \"domain:example.com\"",
+			`2:9: [log] group: a rule names a domain, for which group + 2 is used, and there is no group 65536`, "choose a smaller one"},
 		{"[log]\ngroup = 65535", `2:9: [log] group: 65535 is not between 1 and 65534`, ""},
 		{"[log]\nkeep = -1", `2:8: [log] keep: -1 is not between 0 and 10000`, ""},
 		{"[log]\nkeep = \"8\"", `2:8: [log] keep: a whole number is wanted here, not a string`, ""},

@@ -136,6 +136,7 @@ func (l *loader) load() (*Config, error) {
 	for i, f := range l.parsed() {
 		l.entries(f, i == 0 && f == l.read[0])
 	}
+	l.answersFit()
 	p := l.policy()
 	expectations := l.expectations(p)
 	var problems []Problem
