@@ -1,7 +1,9 @@
 package enforce
 
 import (
+	"fmt"
 	"testing"
+	"time"
 
 	"pfw/config/policy"
 )
@@ -30,5 +32,29 @@ func TestTenThousandRulesComeIntoForce(t *testing.T) {
 	}
 	if got := g.decided(to(6, 20001), "default/in"); got != "default/in" {
 		t.Errorf("%s decided, want default/in", got)
+	}
+}
+
+// Each of them with a limit of its own, too.
+func TestTenThousandLimitsComeIntoForce(t *testing.T) {
+	g := newGround(t, TableOptions{})
+	var rules []policy.Rule
+	for i := range 10_000 {
+		r := limited(t, 1, 24*time.Hour, 1, policy.PerRemote)
+		r.Name, r.Traffic = policy.Name(fmt.Sprintf("r%d", i)), tcp(t, uint16(1+i))
+		rules = append(rules, r)
+	}
+	p := build(t, standard, logging, rules...)
+	began := time.Now()
+	g.apply(p)
+	t.Logf("in force in %s", time.Since(began))
+	for _, want := range []string{"rule/r7000", "excess/r7000"} {
+		before := g.readings()[want]
+		g.decided(to(6, 7001), "rule/r7000")
+		for end := time.Now().Add(patience); g.readings()[want] == before; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s counts nothing", want)
+			}
+		}
 	}
 }

@@ -96,10 +96,10 @@ type randomWorld struct {
 	// chances of what a rule asks for, in percent, by policy: so there are policies of ports, of addresses and mixed.
 	ports, sourcePorts, remotes, locals, interfaces, owners, types, clocks, bounds int
 	// domains is the chance that addresses are those of names, too; known are those that names have.
-	domains int
-	known   knownNames
-	wide                                                                           bool // many ranges that overlap
-	elements                                                                       int
+	domains  int
+	known    knownNames
+	wide     bool // many ranges that overlap
+	elements int
 }
 
 func newRandomWorld(t testing.TB, r *rand.Rand) *randomWorld {
