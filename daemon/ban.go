@@ -227,11 +227,11 @@ func (d *Daemon) mayBan(addr netip.Addr, remote netip.Prefix, force bool) error 
 	case policy.IsNobodys(remote):
 		return api.NewProblem(http.StatusBadRequest, text+" is nobody's address", forms)
 	case d.force.Load().policy.NeverBans(remote):
-		what := text + " is never banned, as [ban] never names it"
+		what := text + " is never banned: the never list of [ban] has it"
 		if isNetwork(remote) {
-			what = text + " holds addresses that are never banned, as [ban] never names them"
+			what = text + " holds addresses that are never banned: the never list of [ban] has them"
 		}
-		return api.NewProblem(http.StatusConflict, what, "take them out of [ban] never in "+d.o.Config+" first")
+		return api.NewProblem(http.StatusConflict, what, "take it out of never in [ban] of "+d.o.Config+" first")
 	case force:
 		return nil
 	}

@@ -199,7 +199,7 @@ func (b *bans) spare(ctx context.Context) error {
 		return err
 	}
 	for _, remote := range lift {
-		b.finished(remote, list[remote], "[ban] never names it")
+		b.finished(remote, list[remote], "the never list of [ban] has it")
 	}
 	b.save()
 	return nil

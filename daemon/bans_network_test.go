@@ -94,11 +94,11 @@ func TestNetworksAreBanned(t *testing.T) {
 	// Not one that [ban] never names a part of.
 	pfw(t, d, "ban", "198.51.100.2/31", "--reason", "spared")
 	change(t, d, letIn+"[ban]\nnever = \"198.51.100.3\"\n")
-	if _, err := d.WaitEntry(limit, isBan("unban", "198.51.100.2/31", "[ban] never names it; it was banned: spared")); err != nil {
+	if _, err := d.WaitEntry(limit, isBan("unban", "198.51.100.2/31", "the never list of [ban] has it; it was banned: spared")); err != nil {
 		t.Error(err)
 	}
 	from(true, "never banned")
-	if _, err := d.Pfw("ban", "198.51.100.2/31"); err == nil || !strings.Contains(err.Error(), "[ban] never names them") {
+	if _, err := d.Pfw("ban", "198.51.100.2/31"); err == nil || !strings.Contains(err.Error(), "never list of [ban] has them") {
 		t.Error(err)
 	}
 }

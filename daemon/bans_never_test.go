@@ -13,7 +13,7 @@ func TestNeverBanned(t *testing.T) {
 	listen(t, local, ":80")
 	d := hosts.Run(t, local, letIn+"[ban]\nnever = [\"198.51.100.0/24\", \"2001:db8:5:6:7::8\"]\n")
 	for address, want := range map[string]string{
-		"198.51.100.7": "is never banned, as [ban] never names it", "2001:db8:5:6::1": "is never banned, as [ban] never names it",
+		"198.51.100.7": "is never banned: the never list of [ban] has it", "2001:db8:5:6::1": "is never banned: the never list of [ban] has it",
 		"192.0.2.10": "own address", "127.0.0.5": "own address", "0.0.0.7": "nobody's address", "::5": "nobody's address", "224.0.0.9": "nobody's address",
 	} {
 		for _, force := range [][]string{nil, {"--force"}} {
@@ -30,7 +30,7 @@ func TestNeverBanned(t *testing.T) {
 	}
 	change(t, d, letIn+"[ban]\nnever = [\"192.0.2.0-192.0.2.9\", \"2001:db8::7\"]\n")
 	for address, why := range map[string]string{"192.0.2.7": "first", "2001:db8::/64": "by hand"} {
-		if _, err := d.WaitEntry(limit, isBan("unban", address, "[ban] never names it; it was banned: "+why)); err != nil {
+		if _, err := d.WaitEntry(limit, isBan("unban", address, "the never list of [ban] has it; it was banned: "+why)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -42,7 +42,7 @@ func TestNeverBanned(t *testing.T) {
 	}
 	// Nor is one that somebody else puts there, or that an older file has.
 	nftBan(t, local, d, "192.0.2.8")
-	if _, err := d.WaitEntry(limit, isBan("unban", "192.0.2.8", "[ban] never names it; it was banned: in the kernel")); err != nil {
+	if _, err := d.WaitEntry(limit, isBan("unban", "192.0.2.8", "the never list of [ban] has it; it was banned: in the kernel")); err != nil {
 		t.Error(err)
 	}
 }

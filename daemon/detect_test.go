@@ -90,7 +90,14 @@ func TestPortScanIsToldAndBanned(t *testing.T) {
 	if connects(t, remote, "192.0.2.10:80") || !connects(t, remote, "[2001:db8::10]:80") {
 		t.Error("it is not the remote that is banned")
 	}
-	// Over a stop, with its reason.
+	// Over a crash, which leaves all in order, and a stop, with its reason.
+	if err := d.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	start(t, d)
+	if text := stderr(t, d); strings.Contains(text, "somebody else changed") {
+		t.Errorf("what detectors fill is taken for tampering:\n%s", text)
+	}
 	before := bansOf(t, d)
 	if err := d.Stop(); err != nil {
 		t.Fatal(err)

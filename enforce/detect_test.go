@@ -31,8 +31,10 @@ func TestPortScansAreBanned(t *testing.T) {
 		packet func(i int) hosts.Packet
 		n      int
 		banned string
+		// counted says that all must have come to the default.
+		counted bool
 	}{
-		{"six ports", "", func(i int) hosts.Packet { return to(6, uint16(1000+i)) }, 6, "192.0.2.7/32 1h0m0s"},
+		{"six ports", "", func(i int) hosts.Packet { return to(6, uint16(1000+i)) }, 6, "192.0.2.7/32 1h0m0s", false},
 		{"of IPv6, from one /64", "", func(i int) hosts.Packet {
 			p := to6(6, uint16(1000+i))
 			p.Source = netip.MustParseAddr("2001:db8:5:6::").Next()
@@ -40,22 +42,22 @@ func TestPortScansAreBanned(t *testing.T) {
 				p.Source = p.Source.Next()
 			}
 			return p
-		}, 6, "2001:db8:5:6::/64 1h0m0s"},
-		{"of two protocols", "", func(i int) hosts.Packet { return to([]uint8{6, 17}[i%2], uint16(1000+i/2)) }, 6, "192.0.2.7/32 1h0m0s"},
-		{"five ports", "", func(i int) hosts.Packet { return to(6, uint16(1000+i)) }, 5, ""},
-		{"one port", "", func(int) hosts.Packet { return to(6, 1000) }, 50, ""},
-		{"one port of a rule", "", func(int) hosts.Packet { return to(17, 9) }, 50, ""},
-		{"a port that is open", "", func(i int) hosts.Packet { p := to(6, 80); p.SourcePort = uint16(5000 + i); return p }, 9, ""},
-		{"late answers", "", func(i int) hosts.Packet { p := to(17, uint16(1000+i)); p.SourcePort = 53; return p }, 50, ""},
-		{"no ports", "", func(int) hosts.Packet { return to(99, 0) }, 20, ""},
+		}, 6, "2001:db8:5:6::/64 1h0m0s", false},
+		{"of two protocols", "", func(i int) hosts.Packet { return to([]uint8{6, 17}[i%2], uint16(1000+i/2)) }, 6, "192.0.2.7/32 1h0m0s", false},
+		{"five ports", "", func(i int) hosts.Packet { return to(6, uint16(1000+i)) }, 5, "", false},
+		{"one port", "", func(int) hosts.Packet { return to(6, 1000) }, 50, "", false},
+		{"one port of a rule", "", func(int) hosts.Packet { return to(17, 9) }, 50, "", false},
+		{"a port that is open", "", func(i int) hosts.Packet { p := to(6, 80); p.SourcePort = uint16(5000 + i); return p }, 9, "", false},
+		{"late answers", "", func(i int) hosts.Packet { p := to(17, uint16(1000+i)); p.SourcePort = 53; return p }, 50, "", false},
+		{"no ports", "", func(int) hosts.Packet { return to(99, 0) }, 20, "", false},
 		{"from one each", "", func(i int) hosts.Packet {
 			p := to(6, uint16(1000+i))
 			p.Source = netip.AddrFrom4([4]byte{198, 51, 100, byte(i)})
 			return p
-		}, 50, ""},
-		{"from who is never banned", "192.0.2.0/29 192.0.2.100-192.0.2.102", func(i int) hosts.Packet { return to(6, uint16(1000+i)) }, 20, ""},
-		{"from who is never banned, of IPv6", "2001:db8::ffff", func(i int) hosts.Packet { return to6(6, uint16(1000+i)) }, 20, ""},
-		{"from this machine's own address", "", func(i int) hosts.Packet { p := to(6, uint16(1000+i)); p.Source = local4; return p }, 20, ""},
+		}, 50, "", false},
+		{"from who is never banned", "192.0.2.0/29 192.0.2.100-192.0.2.102", func(i int) hosts.Packet { return to(6, uint16(1000+i)) }, 20, "", false},
+		{"from who is never banned, of IPv6", "2001:db8::ffff", func(i int) hosts.Packet { return to6(6, uint16(1000+i)) }, 20, "", false},
+		{"from this machine's own address", "", func(i int) hosts.Packet { p := to(6, uint16(1000+i)); p.Source = local4; return p }, 20, "", true},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			g := newGround(t, TableOptions{})
@@ -82,6 +84,9 @@ func TestPortScansAreBanned(t *testing.T) {
 			other.Source = netip.MustParseAddr("203.0.113.99")
 			if got := g.decided(other, want); got != want {
 				t.Fatalf("%s decided", got)
+			}
+			if n := g.readings()["default/in"].Packets; c.counted && n < uint64(c.n) {
+				t.Errorf("%d packets came, of %d", n, c.n)
 			}
 			got := banned(t, g.table)
 			if c.banned == "" && len(got) > 0 || c.banned != "" && !slices.Equal(got, []string{c.banned}) {
