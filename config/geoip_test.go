@@ -207,7 +207,7 @@ func TestCountriesStandWhileListsAreFetched(t *testing.T) {
 	fetched := filepath.Join(dir, "fetched")
 	put(t, fetched, "203.0.113.7\n")
 	for range 2 {
-		if c, err = Load(root, Options{Now: now, Cache: dir, Again: c.Standing, Fresh: map[string]string{"feed": fetched}}); err != nil {
+		if c, err = Load(root, Options{Now: now, Cache: dir, Again: c.Standing, Fresh: map[string]string{CopyOf(dir, "feed", "https://example.org/list"): fetched}}); err != nil {
 			t.Fatal(err)
 		}
 		remote := c.Policy.Rules()[0].Scope.(policy.Inbound).Remote.Set()
