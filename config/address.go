@@ -266,6 +266,8 @@ func (e *end) add(s string, v *value, lists *lists) *fault {
 	if w != nil {
 		if w.hint == addressForms && lists.has(s) {
 			w.hint = fmt.Sprintf("did you mean %q?", "@"+s)
+		} else if d, err := policy.ParseDomain(s); w.hint == addressForms && err == nil && strings.Contains(s, ".") {
+			w.hint = fmt.Sprintf("did you mean %q?", domainPrefix+d.String())
 		}
 		return w
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -257,15 +258,23 @@ func (d *Daemon) keepDomains() error {
 func (x *domains) watch() {
 	// One that is not found may be found a moment later, as when the network comes up.
 	const patient = 4
-	for name, a := range x.asker.Asked() {
+	asked := x.asker.Asked()
+	var unknown []string
+	for _, name := range slices.Sorted(maps.Keys(asked)) {
 		of, err := policy.ParseDomain(name)
-		if err == nil && a.Failed >= patient && len(x.book.Addresses(of)) == 0 {
-			x.d.faults.set(unresolved, fmt.Sprintf("no address of %s is known, so no rule that names it matches: %v", name, a.Err),
-				"see whether the name is right, and whether this machine's resolver answers pfwd: the rules must let it ask")
-			return
+		if err == nil && asked[name].Failed >= patient && len(x.book.Addresses(of)) == 0 {
+			unknown = append(unknown, name)
 		}
 	}
-	x.d.faults.clear(unresolved)
+	if len(unknown) == 0 {
+		x.d.faults.clear(unresolved)
+		return
+	}
+	what := fmt.Sprintf("no address of %s is known, so no rule that names it matches: %v", unknown[0], asked[unknown[0]].Err)
+	if n := len(unknown) - 1; n > 0 {
+		what = fmt.Sprintf("no address of %s, and of %d more names, is known, so no rule that names them matches: %v", unknown[0], n, asked[unknown[0]].Err)
+	}
+	x.d.faults.set(unresolved, what, "see whether the name is right, and whether the rules let pfwd ask this machine's resolver; pfw lists has all of them")
 }
 
 func (x *domains) save() {

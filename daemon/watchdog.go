@@ -46,6 +46,7 @@ func (d *Daemon) works(socket *api.Client, patience time.Duration) error {
 		if _, err := d.table.Changed(ctx); err != nil {
 			return fmt.Errorf("the kernel's side does not answer: %w", err)
 		}
+		// It puts what it reads into the table.
 		if err := d.domains.alive(ctx); err != nil {
 			return fmt.Errorf("the reader of the DNS's answers does not answer: %w", err)
 		}

@@ -93,6 +93,20 @@ func (d Domains) covers(other Domains, work *int) bool {
 	})
 }
 
+// meet tells whether some name is one of both.
+func (d Domains) meet(other Domains) bool {
+	for _, x := range d.list {
+		one := Domains{[]Domain{x}}
+		for _, y := range other.list {
+			another := Domains{[]Domain{y}}
+			if one.covers(another, new(int)) || another.covers(one, new(int)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Naming is what is known of the addresses of names.
 type Naming interface {
 	// Named tells whether the address is one that the name has now, by the answers that were seen, and whether it is one

@@ -52,12 +52,12 @@ func (i Interface) overlaps(other Interface) bool {
 
 func sameID(a, b Account) bool { return a.ID == b.ID }
 
-// overlaps takes it that names may have any address.
+// overlaps does not take it that names have an address of a list, or in common with other names.
 func (a Addresses) overlaps(other Addresses, f Family) bool {
 	if a.empty(f) || other.empty(f) {
 		return false
 	}
-	if !a.named.None() || !other.named.None() {
+	if !a.named.None() && (other.all(f) || other.named.meet(a.named)) || !other.named.None() && a.all(f) {
 		return true
 	}
 	x, y := a.Set(), other.Set()
