@@ -1,6 +1,8 @@
 package config
 
 import (
+	"strings"
+
 	"github.com/pelletier/go-toml/v2/unstable"
 
 	"pfw/config/policy"
@@ -20,12 +22,22 @@ func readBans(f *file, t *table, l *lists) policy.Bans {
 	b.Size = uint32(r.number("size", leastBans, mostBans, policy.BansAtMost))
 	// Unlike in a rule, an empty list is nobody.
 	if v := r.value("never"); v != nil && !(v.kind == unstable.Array && len(v.items) == 0) {
+		r.nameless("never", v)
 		if a := r.addresses("never", l); !a.Any() {
 			b.Never = a.Set()
 		}
 	}
 	r.done()
 	return b
+}
+
+// nameless refuses names, whose addresses come and go: who is never banned must be known beforehand.
+func (r *reader) nameless(key string, v *value) {
+	for _, x := range append([]*value{v}, v.items...) {
+		if strings.HasPrefix(strings.TrimPrefix(x.text, "!"), domainPrefix) && x.kind == unstable.String {
+			r.fail(key, x.at, wrong("write its addresses", "%q: a name cannot stand here, as its addresses change", x.text))
+		}
+	}
 }
 
 // readDetect reads [detect]; t is nil where there is none.

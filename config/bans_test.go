@@ -67,6 +67,7 @@ func TestMistakesOfBans(t *testing.T) {
 		{"[ban]\nsize = \"1\"", `2:8: [ban] size: a whole number is wanted here, not a string`, "65536"},
 		{"[ban]\nnever = \"@nobody\"", `2:9: [ban] never: unknown list "@nobody"`, ""},
 		{"[ban]\nnever = [\"10.0.0.0/8\", \"10.0.0.1/8\"]", `2:24: [ban] never: "10.0.0.1/8" has host bits set`, "10.0.0.0/8"},
+		{"[ban]\nnever = [\"192.0.2.1\", \"domain:example.org\"]", `2:23: [ban] never: "domain:example.org": a name cannot stand here, as its addresses change`, "addresses"},
 		{"[ban]\nnever = 5", `2:9: [ban] never: an address is wanted here, not a number`, ""},
 		{"[ban]\nnevr = []", `2:1: [ban] nevr: unknown key "nevr"`, "never"},
 		{"[bans]\nsize = 100", `1:2: bans: unknown table "bans"`, "[ban]"},
