@@ -40,7 +40,8 @@ type domains struct {
 
 	mu      sync.Mutex
 	readers map[uint16]*copies
-	// lost is what readers that are closed have lost.
+	// gone is what readers that are closed have seen, and lost what they have lost.
+	gone names.Seen
 	lost uint64
 }
 
@@ -114,9 +115,20 @@ func (x *domains) close(groups []uint16) {
 		if err := c.Close(); err != nil {
 			x.d.log.Warn("reader of the DNS's answers not closed cleanly", "error", err)
 		}
-		x.lost += c.Lost()
+		x.gone, x.lost = x.gone.And(c.Seen()), x.lost+c.Lost()
 		delete(x.readers, group)
 	}
+}
+
+// seen counts the messages of the DNS that came, and those that were lost on the way here.
+func (x *domains) seen() (seen names.Seen, lost uint64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	seen, lost = x.gone, x.lost
+	for _, c := range x.readers {
+		seen, lost = seen.And(c.Seen()), lost+c.Lost()
+	}
+	return seen, lost
 }
 
 // alive tells whether the readers go round.

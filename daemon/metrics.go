@@ -6,6 +6,7 @@ import (
 
 	"pfw/daemon/api"
 	"pfw/daemon/audit"
+	"pfw/daemon/names"
 )
 
 // metrics is what is counted at one moment.
@@ -15,6 +16,8 @@ type metrics struct {
 	lists   api.Lists
 	log     audit.Stats
 	reloads struct{ done, refused uint64 }
+	dns     names.Seen
+	dnsLost uint64
 }
 
 // Metrics is what is counted, in the text that Prometheus reads.
@@ -31,6 +34,7 @@ func (d *Daemon) Metrics(ctx context.Context) (text []byte, err error) {
 	}
 	m.log = d.audit.Stats()
 	m.reloads.done, m.reloads.refused = d.reloads.done.Load(), d.reloads.refused.Load()
+	m.dns, m.dnsLost = d.domains.seen()
 	return m.text(), nil
 }
 
@@ -49,6 +53,11 @@ func (m *metrics) text() []byte {
 		ranges(float64(l.Ranges), l.Name)
 		skipped(float64(l.Skipped), l.Name)
 	}
+	answers := counter("dns_messages_total", "Messages of the DNS that were read for the names in rules.", "result")
+	answers(float64(m.dns.Answers), "believed")
+	answers(float64(m.dns.Unasked), "unasked")
+	answers(float64(m.dns.Malformed), "malformed")
+	answers(float64(m.dnsLost), "lost")
 	return x.text()
 }
 

@@ -35,7 +35,7 @@ func TestMetrics(t *testing.T) {
 		`pfw_default_packets_total{action="allow",direction="out"} `, `pfw_always_bytes_total{name="banned"} 0`, `pfw_packets_total{verdict="blocked"} `,
 		`pfw_events_total{type="ban"} 1`, `pfw_events_total{type="tamper"} 0`, `pfw_events_total{type="reload"} 2`, "pfw_events_lost_packets_total 0",
 		"pfw_events_suppressed_packets_total 0", "pfw_events_missed_total 0", `pfw_reloads_total{result="ok"} 1`, `pfw_reloads_total{result="refused"} 1`,
-		`pfw_list_entries{list="home"} 1`, `pfw_build_info{goversion="go`, "pfw_policy_in_force_timestamp_seconds 1",
+		`pfw_list_entries{list="home"} 1`, `pfw_dns_messages_total{result="malformed"} 0`, `pfw_build_info{goversion="go`, "pfw_policy_in_force_timestamp_seconds 1",
 	} {
 		if !strings.Contains("\n"+text, "\n"+want) {
 			t.Errorf("%s is not in it", want)

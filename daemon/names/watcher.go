@@ -27,6 +27,11 @@ type Seen struct {
 	Answers, Unasked, Malformed uint64
 }
 
+// And adds up.
+func (s Seen) And(other Seen) Seen {
+	return Seen{s.Answers + other.Answers, s.Unasked + other.Unasked, s.Malformed + other.Malformed}
+}
+
 // Seen may be called from any goroutine.
 func (w *Watcher) Seen() Seen { return Seen{w.answers.Load(), w.unasked.Load(), w.malformed.Load()} }
 
