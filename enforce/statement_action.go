@@ -120,9 +120,17 @@ type logTo struct {
 // before it wakes the reader, whose timeout bounds the wait.
 const logBytes, logQueue = 128, 64
 
-func (s logTo) text() string { return logText(s.tag.String(), s.group, logQueue) }
+func (s logTo) text() string { return logText(s.tag.String(), s.group, s.queue()) }
 
-func (s logTo) exprs() []expr.Any { return logExprs(s.tag.String(), s.group, logQueue) }
+func (s logTo) exprs() []expr.Any { return logExprs(s.tag.String(), s.group, s.queue()) }
+
+// queue is for how many packets the kernel waits: for none where one tells of a ban, with which pfwd has more to do.
+func (s logTo) queue() uint32 {
+	if s.tag.Over.Bound == policy.ByBan {
+		return 1
+	}
+	return logQueue
+}
 
 func logText(prefix string, group uint16, queue uint32) string {
 	return fmt.Sprintf("log prefix %q group %d snaplen %d queue-threshold %d", prefix, group, logBytes, queue)
