@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -75,12 +76,15 @@ func newFeeds(d *Daemon) *feeds {
 
 // tidy removes what a process left behind that was killed while it took in a text.
 func (f *feeds) tidy() {
-	left, err := filepath.Glob(filepath.Join(f.dir, "*"+freshEnd))
+	entries, err := os.ReadDir(f.dir)
 	if err != nil {
-		panic(err) // the pattern is a good one
+		return // there is none
 	}
-	for _, path := range left {
-		if err := os.Remove(path); err != nil {
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), freshEnd) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(f.dir, e.Name())); err != nil {
 			f.d.log.Warn("what was left of a list is not removed", "error", err)
 		}
 	}

@@ -1,7 +1,10 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -115,5 +118,20 @@ func TestListsThatNobodyFetchesAreTold(t *testing.T) {
 	f.judge(&force{policy: c.Policy}, now)
 	if list := f.d.faults.list(); len(list) > 0 {
 		t.Errorf("left: %+v", list)
+	}
+}
+
+func TestTextsLeftBehindAreRemovedWhateverTheirDirectoryIsCalled(t *testing.T) {
+	d := &Daemon{o: Options{StateDir: filepath.Join(t.TempDir(), "a[b")}, log: slog.New(slog.DiscardHandler)}
+	left := filepath.Join(cacheOf(d.o.StateDir), "feed.01234567.X"+freshEnd)
+	if err := os.MkdirAll(filepath.Dir(left), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(left, []byte("192.0.2.7\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	newFeeds(d)
+	if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it is there: %v", err)
 	}
 }

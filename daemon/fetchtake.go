@@ -43,7 +43,7 @@ func (d *Daemon) TakeCopy(ctx context.Context, name string, c api.Copy, text io.
 	switch {
 	case err == nil:
 		return v, nil
-	case errors.Is(err, errEnding), ctx.Err() != nil:
+	case errors.Is(err, errEnding), errors.Is(err, errHurry), ctx.Err() != nil:
 		return api.Fetched{}, errors.Join(err, os.Remove(fresh))
 	case errors.As(err, &refused):
 		v.Hint = refused.hint
@@ -205,7 +205,8 @@ func (d *Daemon) relist(ctx context.Context, made *config.Config, now time.Time)
 	f.policy, f.lists, f.warnings, f.config = made.Policy, made.Lists, made.Warnings, made
 	f.options = d.options(f.policy, now)
 	f.ruleset = d.compile(f.policy, f.options)
-	if err := d.apply(ctx, f.policy, f.ruleset, now); err != nil {
+	loading, over := d.loading(ctx)
+	if err := over(d.apply(loading, f.policy, f.ruleset, now)); err != nil {
 		return err
 	}
 	d.force.Store(&f)

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -49,4 +51,37 @@ func TestPanicWaitsForNoneOfManyReloads(t *testing.T) {
 	// Nothing is wrong with the file.
 	reload(t, d)
 	isIn(t, d, "panic")
+}
+
+// Nor does it wait for a list that came from the net, which nobody knows to be under way.
+func TestPanicWaitsForNoListFromTheNet(t *testing.T) {
+	local, _ := hosts.Pair(t)
+	web := serveLists(t, local)
+	d := hosts.Run(t, local, feedFile)
+	const tries = 20
+	for try := range tries {
+		var b strings.Builder
+		for n := range 300_000 {
+			fmt.Fprintf(&b, "10.%d.%d.%d\n", n>>14, n>>6&255, n&63*4+try%2)
+		}
+		web.gives(b.String())
+		refreshed := make(chan string, 1)
+		go func() {
+			out, _ := refresh(t, d)
+			refreshed <- out
+		}()
+		eventually(t, "the list comes", limit, func() bool {
+			fresh, err := filepath.Glob(filepath.Join(d.Dir, "state", "lists", "*"+freshEnd))
+			return err == nil && len(fresh) > 0 || len(refreshed) > 0
+		})
+		pfw(t, d, "panic")
+		isIn(t, d, "panic")
+		out := <-refreshed
+		pfw(t, d, "panic", "off")
+		if strings.Contains(out, "given up, as everything was to be blocked at once") {
+			refreshes(t, d)
+			return
+		}
+	}
+	t.Errorf("in %d tries the panic waited for the list", tries)
 }

@@ -55,12 +55,7 @@ func (d *Daemon) exchange(ctx context.Context, load func() (*loaded, error), ref
 		}
 	}()
 	began := time.Now()
-	loading, giveUp := context.WithCancelCause(ctx)
-	defer giveUp(nil)
-	d.giveUp.Store(&giveUp)
-	if d.hurried.Load() > 0 {
-		giveUp(errHurry)
-	}
+	loading, over := d.loading(ctx)
 	var l *loaded
 	err := context.Cause(loading)
 	if err == nil {
@@ -69,10 +64,7 @@ func (d *Daemon) exchange(ctx context.Context, load func() (*loaded, error), ref
 	if err == nil {
 		err = d.put(loading, l)
 	}
-	d.giveUp.Store(nil)
-	if err != nil && errors.Is(context.Cause(loading), errHurry) {
-		err = errHurry
-	}
+	err = over(err)
 	if err != nil && d.ending.Err() != nil {
 		d.log.Info("reload given up, as pfwd is to stop", "error", err)
 		return api.Outcome{}, errEnding
@@ -101,6 +93,24 @@ func (d *Daemon) exchange(ctx context.Context, load func() (*loaded, error), ref
 	d.cut(ctx, time.Now())
 	d.warn(ctx)
 	return api.Outcome{Generation: f.generation, State: d.state(), Warnings: f.warnings}, nil
+}
+
+// loading is what something is loaded under that is to come into force: it ends where everything is to be blocked at once, which
+// over makes of the error that comes of that. change is held.
+func (d *Daemon) loading(ctx context.Context) (loading context.Context, over func(error) error) {
+	loading, giveUp := context.WithCancelCause(ctx)
+	d.giveUp.Store(&giveUp)
+	if d.hurried.Load() > 0 {
+		giveUp(errHurry)
+	}
+	return loading, func(err error) error {
+		d.giveUp.Store(nil)
+		defer giveUp(nil)
+		if err != nil && errors.Is(context.Cause(loading), errHurry) {
+			return errHurry
+		}
+		return err
+	}
 }
 
 // accepted keeps the rule file, now that it is in force for good.
