@@ -96,7 +96,7 @@ func (d *Daemon) loadAgain(control bool) (*loaded, error) {
 func (f *force) current(now time.Time) bool {
 	from, to := f.read.Round(0), now.Round(0)
 	if to.Before(from) {
-		from, to = to, from // the clock was set
+		return false // the clock was set back, and a rule that was past its until may not be any more
 	}
 	return len(f.policy.Edges(from, to)) == 0 && f.config.Trace.Same(config.Regular())
 }

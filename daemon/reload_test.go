@@ -4,7 +4,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
+	"pfw/config"
 	"pfw/daemon/api"
 )
 
@@ -58,5 +60,28 @@ func TestAReloadOfWhatIsInForce(t *testing.T) {
 	reload()
 	if got := rules(nftHere(t, "list", "table", "inet", "pfw")); got != whole {
 		t.Errorf("after somebody flushed the table and a reload:\n%s", got)
+	}
+}
+
+// A rule that was past its until by a clock that ran ahead is in force again once that is put right, and a reload says so.
+func TestAReloadReadsAgainWhereTheClockWasSetBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "firewall.toml")
+	text := "[[rule]]\nname = \"ssh\"\naction = \"allow\"\ndirection = \"in\"\nprotocol = \"tcp\"\nport = 22\nuntil = 2040-01-01T00:00:00Z\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		read, now int
+		current   bool
+	}{{2041, 2042, true}, {2041, 2030, false}, {2030, 2031, true}, {2030, 2041, false}} {
+		at := func(year int) time.Time { return time.Date(year, 6, 1, 0, 0, 0, 0, time.UTC) }
+		l, err := loadFile(path, config.Options{Now: at(c.read)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := force{policy: l.config.Policy, config: l.config, read: l.read}
+		if got := f.current(at(c.now)); got != c.current {
+			t.Errorf("read in %d, in %d: current is %t", c.read, c.now, got)
+		}
 	}
 }
