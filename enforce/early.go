@@ -26,8 +26,9 @@ import (
 //
 // What differs: packets that would not have got as far as the rules, since routing or another table drops them, since
 // conntrack finds them damaged or has no room, are counted and logged by what blocks them. Where another table sends packets on
-// to another port or address of this machine, the log has those that they came for. And what a conntrack helper expects from
-// somebody on the list (where one is set up, for SIP or active FTP) is blocked.
+// to another port or address of this machine, the log has those that they came for. UDP of a connection that was cut is blocked
+// by the rule that it was cut for, and not in silence. And what a conntrack helper expects from somebody on the list (where one is
+// set up, for SIP or active FTP) is blocked.
 
 // early is what is dropped before conntrack.
 type early struct {
