@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -266,27 +267,40 @@ func (d *Daemon) keepDomains() error {
 	}
 }
 
-// watch tells of names that nobody knows an address of.
+// watch tells of names that nobody knows an address of. That a name is not there is for the person to know who wrote the rule, and
+// nothing is wrong for that: lists of names to block are full of such. That nobody answers is.
 func (x *domains) watch() {
 	// One that is not found may be found a moment later, as when the network comes up.
 	const patient = 4
 	asked := x.asker.Asked()
-	var unknown []string
+	unknown := map[fault][]string{}
 	for _, name := range slices.Sorted(maps.Keys(asked)) {
 		of, err := policy.ParseDomain(name)
-		if err == nil && asked[name].Failed >= patient && len(x.book.Addresses(of)) == 0 {
-			unknown = append(unknown, name)
+		if err != nil || asked[name].Failed < patient || len(x.book.Addresses(of)) > 0 {
+			continue
 		}
+		kind := unresolved
+		var answer *net.DNSError
+		if errors.As(asked[name].Err, &answer) && answer.IsNotFound {
+			kind = nameless
+		}
+		unknown[kind] = append(unknown[kind], name)
 	}
-	if len(unknown) == 0 {
-		x.d.faults.clear(unresolved)
-		return
+	for kind, remedy := range map[fault]string{
+		unresolved: "see whether this machine's resolver answers, and whether the rules let pfwd ask it; pfw lists has all of them",
+		nameless:   "see whether the name is right; pfw lists has all of them",
+	} {
+		list := unknown[kind]
+		if len(list) == 0 {
+			x.d.faults.clear(kind)
+			continue
+		}
+		what := fmt.Sprintf("no address of %s is known, so no rule matches for it: %v", list[0], asked[list[0]].Err)
+		if n := len(list) - 1; n > 0 {
+			what = fmt.Sprintf("no address of %s, and of %d more, is known, so no rule matches for them: %v", list[0], n, asked[list[0]].Err)
+		}
+		x.d.faults.set(kind, what, remedy)
 	}
-	what := fmt.Sprintf("no address of %s is known, so no rule that names it matches: %v", unknown[0], asked[unknown[0]].Err)
-	if n := len(unknown) - 1; n > 0 {
-		what = fmt.Sprintf("no address of %s, and of %d more names, is known, so no rule that names them matches: %v", unknown[0], n, asked[unknown[0]].Err)
-	}
-	x.d.faults.set(unresolved, what, "see whether the name is right, and whether the rules let pfwd ask this machine's resolver; pfw lists has all of them")
 }
 
 func (x *domains) save() {

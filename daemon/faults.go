@@ -60,8 +60,9 @@ const (
 	addressesFull
 	// unlearned: the kernel does not know an address of a name.
 	unlearned
-	// unresolved: no address of a name is known.
+	// unresolved: no address of a name is known, as nobody answers. nameless: there is none, which is a notice only.
 	unresolved
+	nameless
 	// fileSink, journalSink: entries cannot be written there.
 	fileSink
 	journalSink
@@ -121,7 +122,7 @@ func (f *faults) what(k fault) (what string, ok bool) {
 
 // notice tells whether a person should know of it and nothing is wrong.
 func (k fault) notice() bool {
-	return k == foreignTable || k == unconfirmed || k == unseen || k == clockWasSet || k == staleCountries
+	return k == foreignTable || k == unconfirmed || k == nameless || k == unseen || k == clockWasSet || k == staleCountries
 }
 
 // list gives what is wrong, the oldest first.
