@@ -87,6 +87,14 @@ func TestAUsualListIsFetchedOnceADay(t *testing.T) {
 	}
 }
 
+// Of what an empty list is in the way of, nothing is said that is wrong once it is there.
+func TestARuleWithoutItsListIsNotHidden(t *testing.T) {
+	c, err := cached(t, "[[rule]]\nname = \"first\"\naction = \"block\"\ndirection = \"in\"\nremote = \"192.0.2.1\"\n"+feedText, "")
+	if err != nil || len(c.Warnings) != 1 {
+		t.Errorf("%v, %v", c.Warnings, err)
+	}
+}
+
 // Which expectations a list could fulfil that was never fetched.
 func TestExpectationsThatAListCouldFulfil(t *testing.T) {
 	const rules = "[list.feed]\nurl = \"https://example.org\"\n" +

@@ -218,10 +218,13 @@ func (l *loader) policy() *policy.Policy {
 			at = f.value.at
 		}
 		w := wrong(x.Hint, "%s", x.Message)
-		if x.Fatal {
+		switch u := l.lists.unsure[policy.Name(r.rule)]; {
+		case x.Fatal:
 			r.fail(x.Key, at, w)
-		} else {
+		case u.named == "" && u.excluded == "":
 			r.warn(x.Key, at, w)
+		default:
+			// It is said once the list is there, if it holds then: that of one which is empty every rule takes all.
 		}
 	}
 	for _, f := range l.read {

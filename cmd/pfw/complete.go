@@ -76,7 +76,7 @@ func refreshable(ctx context.Context, a *app) (names []string) {
 		return nil
 	}
 	for _, l := range v.Lists {
-		if l.Kind == api.FromNet || l.Kind == api.FromFile {
+		if mayChange(l) {
 			names = append(names, l.Name)
 		}
 	}

@@ -86,7 +86,12 @@ func (a *app) refreshNamed(ctx context.Context, names []string, shrunk bool) err
 			return err
 		}
 	}
-	wanted := func(l api.List) bool { return len(names) == 0 || slices.Contains(names, l.Name) }
+	wanted := func(l api.List) bool {
+		if len(names) > 0 {
+			return slices.Contains(names, l.Name)
+		}
+		return mayChange(l)
+	}
 	net := slices.ContainsFunc(before.Lists, func(l api.List) bool { return wanted(l) && l.Kind == api.FromNet })
 	var out refreshed
 	// Without lists from the net it is a reload, so that a new rule file that has some is read, too.
@@ -127,12 +132,15 @@ func (a *app) refreshNamed(ctx context.Context, names []string, shrunk bool) err
 		out.Refreshed = append(out.Refreshed, f)
 	}
 	for _, l := range before.Lists {
-		if !slices.ContainsFunc(after.Lists, func(x api.List) bool { return x.Name == l.Name }) {
+		if wanted(l) && !slices.ContainsFunc(after.Lists, func(x api.List) bool { return x.Name == l.Name }) {
 			out.Refreshed = append(out.Refreshed, api.Fetched{Name: l.Name, Outcome: listGone, Before: l.Entries})
 		}
 	}
 	return a.tellRefreshed(out)
 }
+
+// mayChange tells a list that may be another one by now though the rule file is not.
+func mayChange(l api.List) bool { return l.Kind == api.FromNet || l.Kind == api.FromFile }
 
 // tellRefreshed prints what became of lists. One that is not refreshed is a failure.
 func (a *app) tellRefreshed(v refreshed) error {
