@@ -14,7 +14,7 @@ import (
 )
 
 // ErrAddressesFull says that names which a rule asks for together have as many addresses as can be.
-var ErrAddressesFull = fmt.Errorf("names that one rule asks for have %d addresses of a family, and there is room for no more", MostAddresses)
+var ErrAddressesFull = errors.New("there is room for no more addresses of these names")
 
 // Learn has rules take some addresses for those of names, for the time left to each. One that they take for such already
 // stays the longer of the two times. Where there is no room for all, the error is ErrAddressesFull and some may be taken.
@@ -30,7 +30,7 @@ func (t *Table) Learn(ctx context.Context, names policy.Domains, list []Resolved
 		}
 	}
 	if errors.Is(err, unix.ENFILE) {
-		return ErrAddressesFull
+		return fmt.Errorf("%w: there are %d of a family", ErrAddressesFull, Room(names))
 	}
 	return err
 }

@@ -95,13 +95,14 @@ func TestRoomForAddressesOfNames(t *testing.T) {
 	p, names := fromNames(t)
 	g.apply(p)
 	var all []Resolved
-	for i := range MostAddresses + 1 {
+	room := Room(names)
+	for i := range room + 1 {
 		all = append(all, Resolved{netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), time.Hour})
 	}
-	if err := g.table.Learn(t.Context(), names, all[:MostAddresses]); err != nil {
+	if err := g.table.Learn(t.Context(), names, all[:room]); err != nil {
 		t.Fatal(err)
 	}
-	if err := g.table.Learn(t.Context(), names, all[MostAddresses:]); !errors.Is(err, ErrAddressesFull) || !strings.Contains(err.Error(), fmt.Sprint(MostAddresses)) {
+	if err := g.table.Learn(t.Context(), names, all[room:]); !errors.Is(err, ErrAddressesFull) || !strings.Contains(err.Error(), fmt.Sprint(room)) {
 		t.Errorf("%v", err)
 	}
 	if err := g.table.Learn(t.Context(), names, []Resolved{{all[0].Address, 2 * time.Hour}}); err != nil {

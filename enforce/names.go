@@ -14,8 +14,25 @@ import (
 // What rules ask of names is a hash for each family and for each list of names that stand together. It is filled as answers
 // of the DNS are seen; each address stays for as long as its answer holds, and over reloads.
 
-// MostAddresses bounds the addresses of a family that names have which a rule asks for together.
-const MostAddresses = 4096
+// The kernel makes as much room at once as a set may ever need, 16 bytes for each element, and there may be thousands of sets.
+const (
+	roomOfName  = 512
+	roomOfBelow = 2048
+	mostRoom    = 4096
+)
+
+// Room bounds the addresses of a family that names have which a rule asks for together.
+func Room(names policy.Domains) int {
+	n := 0
+	for _, name := range names.List() {
+		if _, below := name.Name(); below {
+			n += roomOfBelow
+		} else {
+			n += roomOfName
+		}
+	}
+	return min(n, mostRoom)
+}
 
 // longestName is how much of a name fits what nft shows of a set.
 const longestName = 48
@@ -58,7 +75,7 @@ func namedSet(names policy.Domains, f policy.Family, known Resolver) set {
 	if f == policy.IPv6 {
 		k = &name6Kind
 	}
-	s := set{name: NameSet(names, f), kind: k, dynamic: true, size: MostAddresses, spans: func(func(span) bool) {}}
+	s := set{name: NameSet(names, f), kind: k, dynamic: true, size: uint32(Room(names)), spans: func(func(span) bool) {}}
 	if known == nil {
 		return s
 	}
@@ -76,7 +93,7 @@ func namedSet(names policy.Domains, f policy.Family, known Resolver) set {
 	}
 	// Those that last longest, where there are too many.
 	slices.SortFunc(list, func(a, b Resolved) int { return cmp.Or(cmp.Compare(b.Left, a.Left), a.Address.Compare(b.Address)) })
-	list = list[:min(len(list), MostAddresses)]
+	list = list[:min(len(list), Room(names))]
 	slices.SortFunc(list, func(a, b Resolved) int { return a.Address.Compare(b.Address) })
 	s.count = len(list)
 	s.left = func(i int) time.Duration { return list[i].Left }
