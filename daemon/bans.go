@@ -208,7 +208,10 @@ func (b *bans) spare(ctx context.Context) error {
 // overfull tells of more bans than the policy has room for: none is let go for it. change is held.
 func (b *bans) overfull() {
 	size := int(b.policy.Bans().Size)
-	if n := b.most(time.Now()); n > size {
+	switch n := b.most(time.Now()); {
+	case n < size:
+		b.d.faults.clear(bansFull)
+	case n > size:
 		b.d.faults.set(bansFull, fmt.Sprintf("%d addresses of a family are banned, more than [ban] size = %d has room for: all of them stay so, and no more are until there are fewer", n, size), moreRoom)
 	}
 }
