@@ -105,14 +105,14 @@ func (f *feeds) state(l *config.List) feedState {
 const (
 	// retryTime is after what time a fetch that failed is tried again, twice as long after each failure.
 	retryTime = 15 * time.Minute
-	// ahead is how far a time may be ahead of the clock that is none of a clock which was set back.
-	ahead = time.Minute
+	// clockSlack is how far a time may be ahead of the clock that is none of a clock which was set back.
+	clockSlack = time.Minute
 )
 
 // due is when a list is to be fetched, by now at the latest where it never was.
 func (s feedState) due(l *config.List, now time.Time) time.Time {
 	switch {
-	case s.Tried.IsZero() || s.Tried.After(now.Add(ahead)):
+	case s.Tried.IsZero() || s.Tried.After(now.Add(clockSlack)):
 		return now
 	case s.Error == "" && l.Feed.Missing:
 		return now // the copy is gone
@@ -167,8 +167,8 @@ func (f *feeds) save() {
 	f.d.faults.clear(unsavedLists)
 }
 
-// old is how long a copy stays that no list of the policy is of: a rule file may be changed and changed back.
-const old = 30 * 24 * time.Hour
+// staleCopy is how long a copy stays that no list of the policy is of: a rule file may be changed and changed back.
+const staleCopy = 30 * 24 * time.Hour
 
 // prune removes copies that were not used for long. A policy is in force for good.
 func (f *feeds) prune(lists []config.List) {
@@ -186,7 +186,7 @@ func (f *feeds) prune(lists []config.List) {
 	defer f.mu.Unlock()
 	for _, e := range entries {
 		info, err := e.Info()
-		if err != nil || slices.Contains(used, e.Name()) || time.Since(info.ModTime()) < old {
+		if err != nil || slices.Contains(used, e.Name()) || time.Since(info.ModTime()) < staleCopy {
 			continue
 		}
 		if err := os.Remove(filepath.Join(f.dir, e.Name())); err != nil {
