@@ -45,6 +45,9 @@ func (t *Table) learnOnce(ctx context.Context, names policy.Domains, list []Reso
 	wanted := map[netip.Addr]time.Duration{}
 	there := map[netip.Addr]bool{}
 	for _, r := range list {
+		if r.Left <= 0 {
+			continue // it waited for long, and an element without a time would stay for ever
+		}
 		left, ok, err := t.socket.stays(NameSet(names, familyOf(r.Address)), r.Address)
 		if err != nil {
 			return err

@@ -84,6 +84,15 @@ func TestAddressesOfNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	decides("192.0.2.2", "rule/names")
+	// One whose time was over before the kernel had it does not stay for ever.
+	if err := errors.Join(learn(0, "192.0.2.3"), learn(-time.Second, "192.0.2.4")); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range []string{"192.0.2.3", "192.0.2.4"} {
+		if left, ok, err := g.table.socket.stays(NameSet(names, policy.IPv4), netip.MustParseAddr(a)); ok || err != nil {
+			t.Errorf("%s is there for %s: %v", a, left, err)
+		}
+	}
 	// Another process takes the table over as it is.
 	if differs, err := g.table.Verify(t.Context()); err != nil || len(differs) > 0 {
 		t.Errorf("%v %v", differs, err)
