@@ -85,7 +85,9 @@ func (l *lists) readCopy(r *reader, name string, at *value, feed *Feed) *List {
 	text, set, w, err := l.copied(path, key)
 	switch {
 	case w == nil && err == nil:
-		w = text.garbage(l.control)
+		if w = text.garbage(l.control); w == nil {
+			w = allOf(set)
+		}
 	case errors.Is(err, fs.ErrNotExist):
 		return lacks(wrong(refreshHint(name), "the list was never fetched, so it is empty"))
 	case errors.Is(err, fs.ErrPermission):
@@ -100,6 +102,16 @@ func (l *lists) readCopy(r *reader, name string, at *value, feed *Feed) *List {
 		return lacks(w)
 	}
 	return r.remarked("url", at, "", text.list("", set))
+}
+
+// allOf says that a list holds everybody: a mistake of who keeps it, which would let all in or shut all out.
+func allOf(set *policy.AddressSet) *fault {
+	for _, f := range policy.Families {
+		if set.All(f) {
+			return wrong("", "it holds every address of %s", f)
+		}
+	}
+	return nil
 }
 
 // copied reads a copy; key is the path that it has, or will have, in the cache.

@@ -53,6 +53,8 @@ func TestAListWithoutACopyIsEmpty(t *testing.T) {
 		{"", "the list was never fetched, so it is empty"},
 		{"some\nwords\n", "what was fetched is no list, so it is empty: 2 of 2 lines are no addresses, more than 1 %, the first is line 1: \"some\""},
 		{"0.0.0.0 example.org\n", "what was fetched is no list, so it is empty: line 1 is a line of a hosts file"},
+		{"192.0.2.0/24\n::/0\n", "what was fetched is no list, so it is empty: it holds every address of IPv6"},
+		{"0.0.0.0/1\n128.0.0.0-255.255.255.255\n", "what was fetched is no list, so it is empty: it holds every address of IPv4"},
 	} {
 		got, err := cached(t, feedText, c.copy)
 		if err != nil {
