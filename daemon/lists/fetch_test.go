@@ -21,8 +21,8 @@ const text = "192.0.2.0/24\n198.51.100.7\n"
 // patient are limits of tests in which nothing is to be late.
 var patient = limits{connect: time.Minute, header: time.Minute, whole: 2 * time.Minute, pace: time.Minute, slowest: 1}
 
-// hasty are limits of tests in which a server is.
-var hasty = limits{connect: time.Minute, header: 200 * time.Millisecond, whole: 2 * time.Minute, pace: 200 * time.Millisecond, slowest: 1 << 10}
+// hasty are limits of tests in which a text is.
+var hasty = limits{connect: time.Minute, header: time.Minute, whole: 2 * time.Minute, pace: 200 * time.Millisecond, slowest: 1 << 10}
 
 func serve(t *testing.T, secure bool, answer http.HandlerFunc) (url string, roots *x509.CertPool) {
 	t.Helper()
@@ -249,7 +249,8 @@ func TestSlowServers(t *testing.T) {
 		l      limits
 		want   string
 	}{
-		{"no answer", func(_ http.ResponseWriter, r *http.Request) { wait(r) }, hasty, "the server does not answer in time: "},
+		{"no answer", func(_ http.ResponseWriter, r *http.Request) { wait(r) },
+			limits{connect: time.Minute, header: 200 * time.Millisecond, whole: 2 * time.Minute, pace: time.Minute, slowest: 1}, "the server does not answer in time: "},
 		{"no text", func(w http.ResponseWriter, r *http.Request) {
 			_ = http.NewResponseController(w).Flush()
 			wait(r)
