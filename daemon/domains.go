@@ -44,6 +44,8 @@ type domains struct {
 	// gone is what readers that are closed have seen, and lost what they have lost.
 	gone names.Seen
 	lost uint64
+	// told is how much of that is told; of the task that does.
+	told uint64
 }
 
 // copies are what a group of nflog hands over.
@@ -263,6 +265,7 @@ func (d *Daemon) keepDomains() error {
 		case <-ticker.C:
 			d.domains.save()
 			d.domains.watch()
+			d.domains.watchLost()
 		}
 	}
 }

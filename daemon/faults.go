@@ -60,6 +60,8 @@ const (
 	addressesFull
 	// unlearned: the kernel does not know an address of a name.
 	unlearned
+	// unheard: answers of the DNS did not come here.
+	unheard
 	// unresolved: no address of a name is known, as nobody answers. nameless: there is none, which is a notice only.
 	unresolved
 	nameless
