@@ -67,7 +67,7 @@ func TestMistakesOfARule(t *testing.T) {
 
 		{"in", `remote = "10.0.0.300"`, `5:10: rule "a": remote: "10.0.0.300" is no address`, "write an address"},
 		{"in", `remote = "example.org"`, `5:10: rule "a": remote: "example.org" is no address`, `"domain:example.org"`},
-		{"out", `remote = ["10.0.0.1", "domain:a..b"]`, `5:23: rule "a": remote: "a..b" is no name`, "domain:*.example.com"},
+		{"out", `remote = ["10.0.0.1", "domain:a..b"]`, `5:23: rule "a": remote: "a..b" is no name: between its dots are 1 to 63 characters`, "domain:*.example.com"},
 		{"out", `remote = "!domain:bücher.example"`, `5:10: rule "a": remote: "bücher.example" has letters that the DNS has not`, "xn--"},
 		{"out", `remote = "domain:192.0.2.1"`, `5:10: rule "a": remote: "192.0.2.1" is no name`, "without domain:"},
 		{"out", `remote = "domain:https://example.org/x"`, `5:10: rule "a": remote: "https://example.org/x" is no name`, "the name alone"},
