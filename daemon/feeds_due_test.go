@@ -58,7 +58,7 @@ func TestWhenAListIsDue(t *testing.T) {
 
 // Who fetches is not trusted, nor are servers: an error of theirs is one line.
 func TestErrorsOfOthersAreOneLine(t *testing.T) {
-	for _, c := range [][2]string{{"a\n  b\tc\r\n", "a b c"}, {"\xff", "?"}, {"", ""}} {
+	for _, c := range [][2]string{{"a\n  b\tc\r\n", "a b c"}, {"\xff", "?"}, {"", ""}, {"for \x1b[2Jä\u202e\x00", "for ?[2Jä??"}} {
 		if got := legible(c[0]); got != c[1] {
 			t.Errorf("%q: %q", c[0], got)
 		}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"pfw/config"
 	"pfw/daemon/api"
@@ -112,10 +113,15 @@ func (d *Daemon) unfetched(l *config.List, why, hint string) string {
 	return why
 }
 
-// legible is a text of others in one line.
+// legible is a text of others in one line, without what a terminal would interpret: systemctl shows the status as it is.
 func legible(text string) string {
 	const most = 300
 	runes := []rune(strings.ToValidUTF8(strings.Join(strings.Fields(text), " "), "?"))
+	for i, r := range runes {
+		if !unicode.IsPrint(r) {
+			runes[i] = '?'
+		}
+	}
 	return string(runes[:min(len(runes), most)])
 }
 
