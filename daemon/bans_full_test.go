@@ -3,6 +3,7 @@ package daemon
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"pfw/config/policy"
 	"pfw/daemon/api"
+	"pfw/e2e/hosts"
 )
 
 // As many as there is room for, and one more: it is refused, and everybody is told.
@@ -58,4 +60,56 @@ func TestBansAreFull(t *testing.T) {
 		t.Error(err)
 	}
 	eventually(t, "nothing is wrong any more", time.Minute, func() bool { what, _ := faults(); return len(what) == 0 })
+}
+
+// What the kernel refuses is told of from the first packet on, and not again after a restart.
+func TestBansThatARuleIsRefusedAreTold(t *testing.T) {
+	local, remote := hosts.Pair(t)
+	mac, err := local.Hardware("eth0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := remote.NewInjector("eth0", mac)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	var packets [][]byte
+	for i := range 20 {
+		for port := range 3 {
+			p := hosts.Packet{Protocol: 17, SourcePort: uint16(4000 + port), DestinationPort: 9,
+				Source: netip.AddrFrom4([4]byte{100, 64, 0, byte(i)}), Destination: netip.MustParseAddr("192.0.2.10")}
+			packets = append(packets, p.Bytes())
+		}
+	}
+	d := hosts.Run(t, local, `
+[ban]
+size = 16
+[[rule]]
+name      = "trap"
+action    = "block"
+direction = "in"
+protocol  = "udp"
+port      = 9
+ban       = { over = "1/hour", for = "2h" }
+`)
+	// Before pfwd looks at the counters, which it does once a second.
+	if err := in.Flood(packets, 10_000, len(packets)).Wait(); err != nil {
+		t.Fatal(err)
+	}
+	full := func(e hosts.Entry) bool {
+		return e.EventType == "alert" && strings.Contains(e.Line, `"signature":"no room for bans"`)
+	}
+	if _, err := d.WaitEntry(30*time.Second, full); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := d.Pfw("status"); err != nil || strings.Contains(text, "whoever was to be banned since is not") {
+		t.Errorf("%v: %s", err, text)
+	}
 }

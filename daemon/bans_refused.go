@@ -10,9 +10,8 @@ import (
 
 // refusals are bans that the kernel would have made, had there been room.
 type refusals struct {
-	// known says that read is a reading of the kernel's counter: what it counted before the first is told of nowhere.
-	known bool
-	read  uint64
+	// read is the last reading of the kernel's counter. What it counted while no pfwd ran is told of nowhere.
+	read uint64
 	// untold is how many no entry tells of yet, since when; told is when the last entry was written.
 	untold      uint64
 	since, told time.Time
@@ -25,7 +24,7 @@ const refusalTime = time.Minute
 func (b *bans) refused(now time.Time, total uint64) {
 	r := &b.full
 	// The counter comes and goes with what bans.
-	if r.known && total > r.read {
+	if total > r.read {
 		if r.untold == 0 {
 			r.since = now
 		}
@@ -35,7 +34,7 @@ func (b *bans) refused(now time.Time, total uint64) {
 			b.d.faults.set(bansFull, fmt.Sprintf("%d addresses of a family are banned already, as many as [ban] size has room for: whoever was to be banned since is not", f.policy.Bans().Size), moreRoom)
 		}
 	}
-	r.known, r.read = true, total
+	r.read = total
 	if r.untold == 0 || now.Sub(r.told).Abs() < refusalTime {
 		return
 	}

@@ -33,6 +33,7 @@ func (d *Daemon) takeover(ctx context.Context, auditFile string) (found bool, er
 		// The counters themselves may be what was tampered with; they are made anew.
 		d.log.Warn("counters of the last pfwd not read", "error", err)
 	}
+	d.bans.full.read, d.unseen = counts.Refused.Packets, counts.Unseen.Packets
 	d.restoreAccounts(auditFile, readings(counts))
 	return true, nil
 }
