@@ -33,7 +33,7 @@ const (
 	seldomBlock   = 64 // the same where few packets come: each block costs sets, and each set costs time to load
 	few           = 16 // lines that stay where they are
 	many          = 64 // from here on, a set for each line would be too many sets
-	mostDepth     = 8  // of chains; the kernel has 15 behind one at a hook (NFT_JUMP_STACK_SIZE), of which a list takes one and a decider six
+	mostDepth     = 7  // of chains; the kernel has 15 behind one at a hook (NFT_JUMP_STACK_SIZE), of which long lists take two and a decider six
 	mostParted    = 2
 	budgetPerLine = 32
 )
