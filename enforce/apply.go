@@ -44,15 +44,9 @@ func (t *Table) Apply(ctx context.Context, r Ruleset) (Applied, error) {
 	if err != nil {
 		t.log.Warn("lists not changed in place; all is loaded anew", "error", err)
 	}
+	whole := true
 	if !done {
-		if r.careful != nil && !t.asksEarly() {
-			// A packet may have passed the one hook before the swap and come to the other after it.
-			careful := r.carefully()
-			if err := t.replace(ctx, &careful); err != nil {
-				return Applied{}, err
-			}
-		}
-		if err := t.replace(ctx, &r); err != nil {
+		if whole, err = t.replaceInSteps(ctx, &r); err != nil {
 			return Applied{}, err
 		}
 	}
@@ -69,7 +63,7 @@ func (t *Table) Apply(ctx context.Context, r Ruleset) (Applied, error) {
 			t.log.Warn("the ruleset is in force, but not recorded; the next process will find it changed", "error", err)
 		}
 	}
-	if err == nil {
+	if err == nil && whole {
 		t.applied = r.made
 	}
 	return Applied{Generation: uint64(t.last.Generation), Retired: retired, Emptied: emptied}, nil
@@ -84,6 +78,24 @@ func (t *Table) stands(r *Ruleset) bool {
 func (t *Table) asksEarly() bool {
 	c, there := t.last.Chains[earlyChain]
 	return there && c.Base != "" && t.kept[earlyChain] != ""
+}
+
+// replaceInSteps is replace for a ruleset that may ask for bans before conntrack, where the last one did not: a packet may have
+// passed the one hook before the swap and come to the other after it, so first they are asked for at both. Then the ruleset is
+// in force; whole is false where it stays so.
+func (t *Table) replaceInSteps(ctx context.Context, r *Ruleset) (whole bool, err error) {
+	if r.careful == nil || t.asksEarly() {
+		return true, t.replace(ctx, r)
+	}
+	careful := r.carefully()
+	if err := t.replace(ctx, &careful); err != nil {
+		return false, err
+	}
+	if err := t.replace(ctx, r); err != nil {
+		t.log.Warn("who is banned is asked for twice, until the next change", "error", err)
+		return false, nil
+	}
+	return true, nil
 }
 
 // replace loads what is new and swaps the rules, where anything is new.

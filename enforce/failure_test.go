@@ -110,6 +110,37 @@ func TestAnswersThatAreLost(t *testing.T) {
 	}
 }
 
+// Bans move before conntrack in two steps. After the first the ruleset is in force: what its owner is told must be no other.
+func TestHalfAWayBeforeConntrackIsInForce(t *testing.T) {
+	h := hosts.New(t, "host")
+	table := open(t, h, TableOptions{})
+	apply(t, table, listPolicy(t))
+	early := Options{Now: now, EndsHere: true, Banned: true}
+	next := build(t, standard, logging, policy.Rule{Name: "other", Action: policy.Allow, Scope: in(t, "10.0.0.0/8 192.0.2.9")})
+	bad := Compile(next, early)
+	for i := range bad.chains {
+		if bad.chains[i].name == "input" {
+			bad.chains[i].rules = append(bad.chains[i].rules, rule{statements: []statement{goTo{"nowhere"}}})
+		}
+	}
+	_, err := table.Apply(t.Context(), bad)
+	if there := strings.Contains(list(t, h), "chain in/other"); there != (err == nil) {
+		t.Errorf("in force is %t, the error %v", there, err)
+	}
+	good := Compile(next, early)
+	for range 2 {
+		if _, err := table.Apply(t.Context(), good); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if text := list(t, h); strings.Count(text, "ip saddr @banned4") != 1 {
+		t.Errorf("bans are not asked for in one place:\n%s", text)
+	}
+	if differs, err := table.Verify(t.Context()); err != nil || len(differs) > 0 {
+		t.Errorf("%q differ, %v", differs, err)
+	}
+}
+
 func TestWhatTheKernelDoesNotHaveIsNamed(t *testing.T) {
 	h := hosts.New(t, "host")
 	table := open(t, h, TableOptions{})
