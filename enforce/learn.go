@@ -17,7 +17,8 @@ import (
 var ErrAddressesFull = errors.New("there is room for no more addresses of these names")
 
 // Learn has rules take some addresses for those of names, for the time left to each. One that they take for such already
-// stays the longer of the two times. Where there is no room for all, the error is ErrAddressesFull and some may be taken.
+// stays the longer of the two times. Where there is no room for all, the error is ErrAddressesFull: those that are taken already are
+// so, and of the others some may be.
 func (t *Table) Learn(ctx context.Context, names policy.Domains, list []Resolved) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -30,10 +31,20 @@ func (t *Table) Learn(ctx context.Context, names policy.Domains, list []Resolved
 		}
 	}
 	if errors.Is(err, unix.ENFILE) {
+		for _, r := range list {
+			t.full[NameSet(names, familyOf(r.Address))] = time.Now().Add(fullTime)
+		}
+		err = t.learnOnce(ctx, names, list)
+	}
+	if errors.Is(err, ErrAddressesFull) {
 		return fmt.Errorf("%w: there are %d of a family", ErrAddressesFull, Room(names))
 	}
 	return err
 }
+
+// fullTime is for how long nothing new is put into a set that had no room: to be refused takes the kernel a hundred times as long
+// as to take something, and who owns a name could have it refuse all the time.
+const fullTime = time.Second
 
 func (t *Table) learnOnce(ctx context.Context, names policy.Domains, list []Resolved) error {
 	var b batch
@@ -44,13 +55,19 @@ func (t *Table) learnOnce(ctx context.Context, names policy.Domains, list []Reso
 	}{{"delete", unix.NFT_MSG_DELSETELEM}, {"add", unix.NFT_MSG_NEWSETELEM}}
 	wanted := map[netip.Addr]time.Duration{}
 	there := map[netip.Addr]bool{}
+	var full error
 	for _, r := range list {
 		if r.Left <= 0 {
 			continue // it waited for long, and an element without a time would stay for ever
 		}
-		left, ok, err := t.socket.stays(NameSet(names, familyOf(r.Address)), r.Address)
+		set := NameSet(names, familyOf(r.Address))
+		left, ok, err := t.socket.stays(set, r.Address)
 		if err != nil {
 			return err
+		}
+		if !ok && time.Now().Before(t.full[set]) {
+			full = ErrAddressesFull
+			continue
 		}
 		if !ok || left < r.Left {
 			wanted[r.Address], there[r.Address] = max(wanted[r.Address], r.Left), ok
@@ -72,9 +89,12 @@ func (t *Table) learnOnce(ctx context.Context, names policy.Domains, list []Reso
 		}
 	}
 	if len(b.messages) == 0 {
-		return nil
+		return full
 	}
-	return t.change(ctx, &b)
+	if err := t.change(ctx, &b); err != nil {
+		return err
+	}
+	return full
 }
 
 // stays looks an address up in a set, and tells how long it is still there.

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"pfw/config/policy"
 	"pfw/e2e/hosts"
 )
@@ -117,4 +119,28 @@ func TestRoomForAddressesOfNames(t *testing.T) {
 	if err := g.table.Learn(t.Context(), names, []Resolved{{all[0].Address, 2 * time.Hour}}); err != nil {
 		t.Errorf("one that is there already has no room: %v", err)
 	}
+	// One that is there keeps its room whatever comes with it.
+	if err := g.table.Learn(t.Context(), names, []Resolved{{all[1].Address, 2 * time.Hour}, all[room]}); !errors.Is(err, ErrAddressesFull) {
+		t.Errorf("%v", err)
+	}
+	if left, _, err := g.table.socket.stays(NameSet(names, policy.IPv4), all[1].Address); err != nil || left < 90*time.Minute {
+		t.Errorf("it is there for %s: %v", left, err)
+	}
+	if err := g.table.socket.commit(t.Context(), forgetting(names, all[2].Address)); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); g.table.Learn(t.Context(), names, all[room:]) != nil; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("there is room again, and it is not taken")
+		}
+	}
+}
+
+// forgetting takes an address out.
+func forgetting(names policy.Domains, a netip.Addr) *batch {
+	var b batch
+	e := b.elementsOf("delete", unix.NFT_MSG_DELSETELEM, NameSet(names, familyOf(a)))
+	e.add(element{key: a.AsSlice()})
+	e.flush()
+	return &b
 }

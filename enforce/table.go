@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/ti-mo/conntrack"
 	"github.com/vishvananda/netlink"
@@ -54,6 +55,8 @@ type Table struct {
 	applied *byte
 	// counts is the length of each set, for reading back.
 	counts map[string]int
+	// full are sets of names that had no room, until when nothing new is put there.
+	full map[string]time.Time
 	// rules is how many there are to be.
 	rules int
 }
@@ -61,7 +64,7 @@ type Table struct {
 // Open connects to the kernel. The table is neither read nor changed yet. It should come early in a process: the
 // connection must be one of the first 1,024 open files.
 func Open(o TableOptions) (*Table, error) {
-	t := &Table{options: o, log: o.Log}
+	t := &Table{options: o, log: o.Log, full: map[string]time.Time{}}
 	if t.log == nil {
 		t.log = slog.New(slog.DiscardHandler)
 	}
