@@ -29,6 +29,8 @@ type bans struct {
 	ended bool
 	// empty says, under change, that the kernel's sets do not hold the bans yet.
 	empty bool
+	// remade says, under change, that the kernel's sets were made anew and may lack some bans.
+	remade bool
 	// looked is when the kernel was asked last and next when all of it is asked again; under change.
 	looked, next time.Time
 	// policy says, under change, how many can be banned and who never is; nil before the first is in force.
@@ -169,9 +171,8 @@ func (b *bans) finished(remote netip.Prefix, x ban, why string) {
 		PFW: audit.PFW{Rule: x.Rule, Reason: why + "; it was banned: " + x.Reason, Until: x.Until}})
 }
 
-// inForce tells of a policy that has come into force; emptied says that the kernel's sets were made anew without any bans. change
-// is held.
-func (b *bans) inForce(ctx context.Context, p *policy.Policy, emptied bool) {
+// inForce tells of a policy that has come into force, and what became of the kernel's sets with it. change is held.
+func (b *bans) inForce(ctx context.Context, p *policy.Policy, applied enforce.Applied) {
 	before := b.policy
 	b.policy = p
 	if before == nil || before.Spared() != p.Spared() {
@@ -179,8 +180,15 @@ func (b *bans) inForce(ctx context.Context, p *policy.Policy, emptied bool) {
 			b.d.log.Error("bans of who is never banned are not lifted; it is tried again", "error", err)
 		}
 	}
-	if emptied {
+	if applied.Emptied {
 		b.emptied(ctx)
+	}
+	if applied.Remade {
+		// Those that the messages of packets tell of only now are put in force by the next look.
+		b.remade, b.next = true, time.Time{}
+		if err := b.complete(ctx); err != nil {
+			b.d.log.Error("bans may be missing since there is room for another number; it is tried again", "error", err)
+		}
 	}
 	b.overfull()
 }
@@ -239,14 +247,28 @@ func (b *bans) emptied(ctx context.Context) {
 	}
 }
 
-func (b *bans) refill(ctx context.Context) error {
+// complete has the kernel ban all of those who are known to be banned.
+func (b *bans) complete(ctx context.Context) error {
+	err := b.d.table.Complete(ctx, b.standing())
+	if err != nil && b.isFull(err) {
+		return nil
+	}
+	return err
+}
+
+// standing are the bans that the kernel's sets are to hold now.
+func (b *bans) standing() (list []enforce.Ban) {
 	now := time.Now()
-	var list []enforce.Ban
 	for remote, x := range b.list() {
 		if !x.over(now) && !isNetwork(remote) {
 			list = append(list, enforce.Ban{Remote: remote, Left: x.left(now)})
 		}
 	}
+	return list
+}
+
+func (b *bans) refill(ctx context.Context) error {
+	list := b.standing()
 	err := b.d.table.Ban(ctx, list)
 	// There may be fewer in force than there were: what the kernel does not have is then told to have ended.
 	if err != nil && !b.isFull(err) {

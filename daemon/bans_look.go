@@ -93,6 +93,12 @@ func (b *bans) look(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
+	if b.remade {
+		if err := b.complete(ctx); err != nil {
+			return err
+		}
+		b.remade = false
+	}
 	list, err := b.d.table.Bans(ctx)
 	if err != nil {
 		return err

@@ -214,7 +214,7 @@ func (d *Daemon) apply(ctx context.Context, p *policy.Policy, r enforce.Ruleset,
 	if err != nil {
 		return fmt.Errorf("put the policy in force: %w", err)
 	}
-	d.bans.inForce(ctx, p, applied.Emptied)
+	d.bans.inForce(ctx, p, applied)
 	d.accounts.inForce(now, p, readings(applied.Retired))
 	d.domains.inForce(ctx, p)
 	return nil

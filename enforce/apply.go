@@ -18,6 +18,8 @@ type Applied struct {
 	Retired Counters
 	// Emptied says that a set of bans is new, as at the first Apply or where another deleted it: nobody is banned in it.
 	Emptied bool
+	// Remade says that one was made anew with the bans that it held: some that were made at the same time may be missing.
+	Remade bool
 }
 
 // Apply puts the ruleset in force in place of the last, in one transaction; what is new and nobody refers to yet is loaded
@@ -33,7 +35,7 @@ func (t *Table) Apply(ctx context.Context, r Ruleset) (Applied, error) {
 		return Applied{Generation: uint64(t.last.Generation), Retired: newCounters()}, nil
 	}
 	t.applied = nil
-	emptied, err := t.resize(&r)
+	emptied, remade, err := t.resize(&r)
 	if err != nil {
 		return Applied{}, err
 	}
@@ -66,7 +68,7 @@ func (t *Table) Apply(ctx context.Context, r Ruleset) (Applied, error) {
 	if err == nil && whole {
 		t.applied = r.made
 	}
-	return Applied{Generation: uint64(t.last.Generation), Retired: retired, Emptied: emptied}, nil
+	return Applied{Generation: uint64(t.last.Generation), Retired: retired, Emptied: emptied, Remade: remade}, nil
 }
 
 // stands tells whether the ruleset is in force, as it was left: then there is nothing to compare.

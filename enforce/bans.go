@@ -48,6 +48,17 @@ func (t *Table) Ban(ctx context.Context, list []Ban) error {
 	return t.haveBans(list)
 }
 
+// Complete bans those of the list who are not banned; the others stay as they are.
+func (t *Table) Complete(ctx context.Context, list []Ban) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	present, err := t.present(list)
+	if err != nil {
+		return err
+	}
+	return t.editBans(ctx, slices.DeleteFunc(slices.Clone(list), func(b Ban) bool { return present[b.Remote] }), true)
+}
+
 // Unban ends bans. A remote that is not banned is passed over.
 func (t *Table) Unban(ctx context.Context, remotes []netip.Prefix) error {
 	t.mu.Lock()
