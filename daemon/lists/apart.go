@@ -28,7 +28,7 @@ func Apart(ctx context.Context, r Request, as *syscall.Credential, args ...strin
 	cmd.Dir = "/"
 	cmd.Env = passed(os.Environ())
 	cmd.Stdin = bytes.NewReader(request)
-	var complaint bytes.Buffer
+	var complaint beginning
 	cmd.Stderr = &complaint
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as, Pdeathsig: syscall.SIGKILL}
 	cmd.WaitDelay = time.Second
@@ -45,12 +45,23 @@ func Apart(ctx context.Context, r Request, as *syscall.Credential, args ...strin
 		_ = cmd.Process.Kill()
 	}
 	if ended := cmd.Wait(); ended != nil {
-		err = fmt.Errorf("who fetched it ended with %w: %s", ended, strings.TrimSpace(complaint.String()))
+		err = fmt.Errorf("who fetched it ended with %w: %s", ended, strings.TrimSpace(string(complaint)))
 	}
 	if err != nil {
 		return Answer{}, err
 	}
 	return a, nil
+}
+
+// beginning keeps what a stranger writes first.
+type beginning []byte
+
+// mostKept is how much that is, in bytes.
+const mostKept = 4 << 10
+
+func (b *beginning) Write(p []byte) (int, error) {
+	*b = append(*b, p[:min(len(p), mostKept-len(*b))]...)
+	return len(p), nil
 }
 
 // passed is what the environment says about how to reach the net, and whom to trust there.
