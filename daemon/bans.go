@@ -131,6 +131,18 @@ func (b *bans) count(now time.Time) (n int) {
 	return n
 }
 
+// some tells whether anybody is banned. It is asked at every ban, so they are not counted for it.
+func (b *bans) some(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, x := range b.all {
+		if !x.over(now) {
+			return true
+		}
+	}
+	return false
+}
+
 // of finds the ban that a flow meets.
 func (b *bans) of(f *policy.Flow, now time.Time) (netip.Prefix, ban, bool) {
 	ends := []policy.Field[netip.Addr]{f.Remote()}

@@ -22,7 +22,7 @@ func (d *Daemon) compile(p *policy.Policy, o enforce.Options) enforce.Ruleset {
 
 // options tells what a ruleset depends on beside the policy.
 func (d *Daemon) options(p *policy.Policy, now time.Time) enforce.Options {
-	o := enforce.Options{Now: now, Networks: d.bans.networks(p, now), Banned: d.bans.count(now) > 0, Resolver: d.domains.resolver}
+	o := enforce.Options{Now: now, Networks: d.bans.networks(p, now), Banned: d.bans.some(now), Resolver: d.domains.resolver}
 	if d.deaf.Load() {
 		return o
 	}
