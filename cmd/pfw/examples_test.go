@@ -62,7 +62,7 @@ func TestExamplesRun(t *testing.T) {
 		}
 	}
 	here := strings.NewReplacer("/etc/pfw", filepath.Dir(d.Config), "pfw explain 4711", "pfw explain 1",
-		"pfw monitor", "timeout --preserve-status -s INT 2 pfw monitor", "pfw check &&", "pfw check "+d.Config+" &&", "~/", bin+"/")
+		"pfw monitor", "timeout --foreground --preserve-status -s INT 2 pfw monitor", "pfw check &&", "pfw check "+d.Config+" &&", "~/", bin+"/")
 	for _, c := range withChildren((&app{}).root()) {
 		t.Run(c.CommandPath(), func(t *testing.T) {
 			if err := d.Edit(exampleConfig); err != nil {
