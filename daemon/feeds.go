@@ -69,6 +69,8 @@ func newFeeds(d *Daemon) *feeds {
 	if err != nil {
 		// All are due then, which mends it.
 		d.log.Warn("times of lists from the net not read; all are fetched anew", "error", err)
+	}
+	if err != nil || f.known == nil { // which null says
 		f.known = map[string]feedState{}
 	}
 	return f

@@ -135,3 +135,17 @@ func TestTextsLeftBehindAreRemovedWhateverTheirDirectoryIsCalled(t *testing.T) {
 		t.Errorf("it is there: %v", err)
 	}
 }
+
+func TestTimesOfListsThatAreDamagedAreNone(t *testing.T) {
+	for _, text := range []string{"", "null", "[]", "{", `{"feed": 1}`} {
+		d := &Daemon{o: Options{StateDir: t.TempDir()}, log: slog.New(slog.DiscardHandler)}
+		path := filepath.Join(cacheOf(d.o.StateDir), "state.json")
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		f := newFeeds(d)
+		if f.known == nil || len(f.known) > 0 {
+			t.Errorf("%q: %v", text, f.known)
+		}
+	}
+}
