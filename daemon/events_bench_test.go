@@ -10,6 +10,7 @@ import (
 
 	"pfw/config/policy"
 	"pfw/daemon/audit"
+	"pfw/daemon/names"
 	"pfw/enforce"
 	"pfw/enforce/nflog"
 )
@@ -26,7 +27,7 @@ func BenchmarkEvents(b *testing.B) {
 	ctx, cancel := context.WithCancel(b.Context())
 	done := make(chan error)
 	go func() { done <- entries.Run(ctx) }()
-	ev := (&Daemon{log: log, audit: entries, accounts: newAccounts()}).newEvents()
+	ev := (&Daemon{log: log, audit: entries, accounts: newAccounts(), domains: &domains{book: names.NewBook()}}).newEvents()
 	tag := enforce.Tag{Kind: enforce.ByDefault, Direction: policy.In, Action: policy.Block, Severity: policy.Low, Written: true}
 	m := nflog.Message{
 		Prefix: tag.String(), Hook: nflog.Input, InIface: "eth0", Timestamp: time.Now(),
