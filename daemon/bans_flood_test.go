@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"fmt"
-	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -35,41 +34,20 @@ func TestBansUnderAFlood(t *testing.T) {
 	const remotes, room, perSecond = 200_000, 150_000, 24_000
 	local, remote := hosts.Pair(t)
 	listen(t, local, ":80")
-	d := hosts.Run(t, local, fmt.Sprintf(`
-[ban]
-size = %d
-[[rule]]
-name      = "trap"
-action    = "block"
-direction = "in"
-protocol  = "udp"
-port      = 9
-ban       = { over = "1/second", for = "2h" }
+	d := hosts.Run(t, local, trap(room, "1/second")+`
 [[rule]]
 name      = "web"
 action    = "allow"
 direction = "in"
 protocol  = "tcp"
 port      = [80, 81]
-`, room))
+`)
 	s := stream(t, remote, local, "192.0.2.10:81")
-	mac, err := local.Hardware("eth0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	in, err := remote.NewInjector("eth0", mac)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer in.Close()
+	in := hosts.Inject(t, remote, local)
 	before := resident(t, d, "VmRSS")
 	packets := make([][]byte, 0, 2*remotes)
 	for i := range remotes {
-		p := hosts.Packet{Protocol: 17, SourcePort: 4000, DestinationPort: 9, Destination: netip.MustParseAddr("192.0.2.10"),
-			Source: netip.AddrFrom4([4]byte{100, 64 + byte(i>>16), byte(i >> 8), byte(i)})}
-		again := p
-		again.SourcePort++
-		packets = append(packets, p.Bytes(), again.Bytes())
+		packets = append(packets, toTrap(i, 4000), toTrap(i, 4001))
 	}
 	began := time.Now()
 	if err := in.Flood(packets, perSecond, len(packets)).Wait(); err != nil {
@@ -93,10 +71,7 @@ port      = [80, 81]
 	if !strings.Contains(status, fmt.Sprintf("%d addresses of a family are banned already", room)) {
 		t.Errorf("status does not say that the bans are full:\n%s", status)
 	}
-	full := func(e hosts.Entry) bool {
-		return e.EventType == "alert" && strings.Contains(e.Line, `"signature":"no room for bans"`)
-	}
-	if _, err := d.WaitEntry(limit, full); err != nil {
+	if _, err := d.WaitEntry(limit, isFull); err != nil {
 		t.Fatal(err)
 	}
 	// Every packet is accounted for, and every ban told of, once.

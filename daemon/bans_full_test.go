@@ -3,7 +3,6 @@ package daemon
 import (
 	"fmt"
 	"net/http"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,42 +64,19 @@ func TestBansAreFull(t *testing.T) {
 // What the kernel refuses is told of from the first packet on, and not again after a restart.
 func TestBansThatARuleIsRefusedAreTold(t *testing.T) {
 	local, remote := hosts.Pair(t)
-	mac, err := local.Hardware("eth0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	in, err := remote.NewInjector("eth0", mac)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer in.Close()
+	in := hosts.Inject(t, remote, local)
 	var packets [][]byte
 	for i := range 20 {
 		for port := range 3 {
-			p := hosts.Packet{Protocol: 17, SourcePort: uint16(4000 + port), DestinationPort: 9,
-				Source: netip.AddrFrom4([4]byte{100, 64, 0, byte(i)}), Destination: netip.MustParseAddr("192.0.2.10")}
-			packets = append(packets, p.Bytes())
+			packets = append(packets, toTrap(i, uint16(4000+port)))
 		}
 	}
-	d := hosts.Run(t, local, `
-[ban]
-size = 16
-[[rule]]
-name      = "trap"
-action    = "block"
-direction = "in"
-protocol  = "udp"
-port      = 9
-ban       = { over = "1/hour", for = "2h" }
-`)
+	d := hosts.Run(t, local, trap(16, "1/hour"))
 	// Before pfwd looks at the counters, which it does once a second.
 	if err := in.Flood(packets, 10_000, len(packets)).Wait(); err != nil {
 		t.Fatal(err)
 	}
-	full := func(e hosts.Entry) bool {
-		return e.EventType == "alert" && strings.Contains(e.Line, `"signature":"no room for bans"`)
-	}
-	if _, err := d.WaitEntry(30*time.Second, full); err != nil {
+	if _, err := d.WaitEntry(30*time.Second, isFull); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Kill(); err != nil {

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -13,39 +12,17 @@ import (
 // Who is banned while there comes to be room for another number stays so: the kernel bans as its set is read, and grows it.
 func TestBansThatComeAsTheirSetIsMadeAnew(t *testing.T) {
 	const remotes, perSecond = 20_000, 20_000
-	config := func(size int) string {
-		return fmt.Sprintf(`
-[ban]
-size = %d
-[[rule]]
-name      = "trap"
-action    = "block"
-direction = "in"
-protocol  = "udp"
-port      = 9
-ban       = { over = "1/second", for = "2h" }
-`, size)
-	}
 	local, remote := hosts.Pair(t)
-	d := hosts.Run(t, local, config(remotes))
-	mac, err := local.Hardware("eth0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	in, err := remote.NewInjector("eth0", mac)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer in.Close()
+	d := hosts.Run(t, local, trap(remotes, "1/second"))
+	in := hosts.Inject(t, remote, local)
 	var packets [][]byte
 	for i := range remotes {
-		p := hosts.Packet{Protocol: 17, SourcePort: 4000, DestinationPort: 9, Destination: netip.MustParseAddr("192.0.2.10"),
-			Source: netip.AddrFrom4([4]byte{100, 64, byte(i >> 8), byte(i)})}
-		packets = append(packets, p.Bytes(), p.Bytes())
+		p := toTrap(i, 4000)
+		packets = append(packets, p, p)
 	}
 	flood := in.Flood(packets, perSecond, len(packets))
 	for size := remotes + 1; flood.Sent() < len(packets); size++ {
-		if err := d.Edit(config(size)); err != nil {
+		if err := d.Edit(trap(size, "1/second")); err != nil {
 			t.Fatal(err)
 		}
 		if err := d.Reload(); err != nil {

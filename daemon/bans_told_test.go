@@ -11,19 +11,7 @@ import (
 // knocks sends openings of TCP to the local host from anybody.
 func knocks(t *testing.T, local, remote *hosts.Host) func(from string, port uint16, times int) {
 	t.Helper()
-	mac, err := local.Hardware("eth0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	injector, err := remote.NewInjector("eth0", mac)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := injector.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	in := hosts.Inject(t, remote, local)
 	return func(from string, port uint16, times int) {
 		t.Helper()
 		for i := range times {
@@ -32,7 +20,7 @@ func knocks(t *testing.T, local, remote *hosts.Host) func(from string, port uint
 			if p.Source.Is6() {
 				p.Destination = netip.MustParseAddr("2001:db8::10")
 			}
-			if err := injector.Send(p.Bytes()); err != nil {
+			if err := in.Send(p.Bytes()); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -3,7 +3,6 @@ package daemon
 import (
 	"encoding/json"
 	"fmt"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -180,30 +179,9 @@ func TestSYNFloodIsToldAndBanned(t *testing.T) {
 			t.Fatal("no connection comes about")
 		}
 	}
-	mac, err := local.Hardware("eth0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	in, err := remote.NewInjector("eth0", mac)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer in.Close()
-	flood := func(source string, n int) {
-		t.Helper()
-		for i := range n {
-			p := hosts.Packet{Protocol: 6, Source: netip.MustParseAddr(source), Destination: netip.MustParseAddr("192.0.2.10"),
-				SourcePort: uint16(2000 + i), DestinationPort: 80, Flags: hosts.SYN}
-			if p.Source.Is6() {
-				p.Destination = netip.MustParseAddr("2001:db8::10")
-			}
-			if err := in.Send(p.Bytes()); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	flood := knocks(t, local, remote)
 	for source, remote := range map[string]string{"192.0.2.66": "192.0.2.66", "2001:db8:0:1::66": "2001:db8:0:1::/64"} {
-		flood(source, 200)
+		flood(source, 80, 200)
 		if _, err := d.WaitEntry(limit, isBan("ban", remote, "SYN flood: over 50 half-open connections a second")); err != nil {
 			t.Fatal(err)
 		}
@@ -228,19 +206,9 @@ func TestDetectorTellsWhatItCannotSee(t *testing.T) {
 	local, remote := hosts.Pair(t)
 	listen(t, local, ":80")
 	d := hosts.Run(t, local, watching+"[log]\nunmatched = false\n")
-	mac, err := local.Hardware("eth0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	in, err := remote.NewInjector("eth0", mac)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer in.Close()
+	in := hosts.Inject(t, remote, local)
 	for i := range 70_000 {
-		p := hosts.Packet{Protocol: 17, SourcePort: 4000, DestinationPort: 9, Destination: netip.MustParseAddr("192.0.2.10"),
-			Source: netip.AddrFrom4([4]byte{100, 64 + byte(i>>16), byte(i >> 8), byte(i)})}
-		if err := in.Send(p.Bytes()); err != nil {
+		if err := in.Send(toTrap(i, 4000)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -38,20 +38,26 @@ func TestAnswersOfManyKinds(t *testing.T) {
 	}
 	// A message that is none, and then one that is.
 	z.replies(func(dnsmessage.Question, uint16) []byte { return []byte("nothing of the kind") })
-	c, err := local.Dial("udp", "192.0.2.7:53", limit)
+	askAnything(t, local, "split.tracker.example")
+	z.replies(nil)
+	ask(t, local, "udp", "split.tracker.example")
+	eventually(t, "it goes on", limit, func() bool { return knows(t, d, setOfNames("198.51.100.77"), "198.51.100.77") })
+}
+
+// askAnything asks for a name and takes whatever comes for an answer.
+func askAnything(t *testing.T, h *hosts.Host, name string) {
+	t.Helper()
+	c, err := h.Dial("udp", "192.0.2.7:53", limit)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if _, err := c.Write(build(dnsmessage.Header{ID: 5}, question("split.tracker.example"), 0)); err != nil {
+	if _, err := c.Write(build(dnsmessage.Header{ID: 5}, question(name), 0)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Read(make([]byte, 512)); err != nil {
 		t.Fatal(err)
 	}
-	z.replies(nil)
-	ask(t, local, "udp", "split.tracker.example")
-	eventually(t, "it goes on", limit, func() bool { return knows(t, d, setOfNames("198.51.100.77"), "198.51.100.77") })
 }
 
 func question(name string) dnsmessage.Question {
@@ -79,11 +85,7 @@ func TestAnswersThatNobodyAskedForTeachNothing(t *testing.T) {
 	defer here.Close()
 	// From port 53, to a socket that has asked nothing there.
 	z.replies(func(q dnsmessage.Question, id uint16) []byte { return spoof(q, id+1) })
-	in, err := remote.NewInjector("eth0", hardware(t, local))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer in.Close()
+	in := hosts.Inject(t, remote, local)
 	stray := hosts.Packet{Protocol: 17, Source: netip.MustParseAddr("192.0.2.7"), Destination: netip.MustParseAddr("192.0.2.10"),
 		SourcePort: 53, DestinationPort: 4000, Payload: spoof(question("x.tracker.example"), 7)}
 	if err := in.Send(stray.Bytes()); err != nil {
@@ -96,32 +98,13 @@ func TestAnswersThatNobodyAskedForTeachNothing(t *testing.T) {
 		t.Fatalf("the stray answer did not come in: %v", err)
 	}
 	// With another number.
-	c, err := local.Dial("udp", "192.0.2.7:53", limit)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if _, err := c.Write(build(dnsmessage.Header{ID: 5}, question("x.tracker.example"), 0)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Read(make([]byte, 512)); err != nil {
-		t.Fatal(err)
-	}
+	askAnything(t, local, "x.tracker.example")
 	z.replies(nil)
 	ask(t, local, "udp", "x.tracker.example")
 	eventually(t, "the true answer is known", limit, func() bool { return knows(t, d, setOfNames("198.51.100.2"), "198.51.100.2") })
 	if knows(t, d, setOfNames("198.51.100.66"), "198.51.100.66") {
 		t.Error("a false answer is known, too")
 	}
-}
-
-func hardware(t *testing.T, h *hosts.Host) net.HardwareAddr {
-	t.Helper()
-	mac, err := h.Hardware("eth0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return mac
 }
 
 // A resolver on the machine itself: its answers stay on loopback, whatever way it asks others.

@@ -5,13 +5,9 @@ import (
 	"encoding/json"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"pfw/config/policy"
 	"pfw/daemon/api"
@@ -21,22 +17,7 @@ import (
 
 // resolver has this process, and pfwd, ask a server.
 var resolver = sync.OnceValue(func() error {
-	f, err := os.CreateTemp("", "resolv")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	if _, err := f.WriteString("nameserver 192.0.2.7\noptions timeout:1 attempts:1\n"); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	path, err := filepath.EvalSymlinks("/etc/resolv.conf")
-	if err != nil {
-		return err
-	}
-	return unix.Mount(f.Name(), path, "", unix.MS_BIND, "")
+	return hosts.AskServer("nameserver 192.0.2.7\noptions timeout:1 attempts:1\n")
 })
 
 // named gives two hosts: local asks remote, which also has some more addresses.

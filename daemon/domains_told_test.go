@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -20,13 +19,7 @@ func TestNamesWithoutAddresses(t *testing.T) {
 	other := hosts.Run(t, alone, namesRules)
 	tells := func(d *hosts.Daemon, says func(s api.Status) bool) {
 		t.Helper()
-		eventually(t, "pfw status tells", time.Minute, func() bool {
-			var s api.Status
-			if err := json.Unmarshal([]byte(pfw(t, d, "status", "--json")), &s); err != nil {
-				t.Fatal(err)
-			}
-			return says(s)
-		})
+		eventually(t, "pfw status tells", time.Minute, func() bool { return says(statusOf(t, d)) })
 	}
 	about := func(f api.Fault) bool { return strings.Contains(f.What, "ads.example.com") && f.Remedy != "" }
 	tells(d, func(s api.Status) bool { return s.State == api.OK && slices.ContainsFunc(s.Notices, about) })

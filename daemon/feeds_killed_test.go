@@ -14,12 +14,7 @@ import (
 
 // Whoever fetches may be killed at any time.
 func TestWhoFetchesIsKilled(t *testing.T) {
-	local, remote := hosts.Pair(t)
-	listen(t, local, ":80")
-	web := serveLists(t, local)
-	web.gives("192.0.2.7\n")
-	d := hosts.Run(t, local, feedFile)
-	refreshes(t, d)
+	d, remote, web := fed(t, feedFile, "192.0.2.7\n")
 	asked, done := make(chan struct{}, 1), make(chan struct{})
 	defer close(done)
 	web.does(func(_ http.ResponseWriter, r *http.Request) {
@@ -33,7 +28,7 @@ func TestWhoFetchesIsKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := local.Command(program, "--socket", d.Socket, "lists", "refresh")
+	cmd := d.Host.Command(program, "--socket", d.Socket, "lists", "refresh")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -57,9 +52,6 @@ func TestWhoFetchesIsKilled(t *testing.T) {
 
 // A daemon that dies in the middle of it leaves the list of before or the new one, and its successor is content with either.
 func TestKilledInTheMiddleOfARefresh(t *testing.T) {
-	local, remote := hosts.Pair(t)
-	listen(t, local, ":80")
-	web := serveLists(t, local)
 	var lists [2]string
 	for i := range lists {
 		var b strings.Builder
@@ -69,9 +61,7 @@ func TestKilledInTheMiddleOfARefresh(t *testing.T) {
 		}
 		lists[i] = b.String()
 	}
-	web.gives(lists[0])
-	d := hosts.Run(t, local, feedFile)
-	refreshes(t, d)
+	d, remote, web := fed(t, feedFile, lists[0])
 	for i := range 8 {
 		web.gives(lists[(i+1)%2])
 		ended := make(chan struct{})

@@ -8,12 +8,7 @@ import (
 )
 
 func TestLastGoodPolicyHasItsListsFromTheNet(t *testing.T) {
-	local, remote := hosts.Pair(t)
-	listen(t, local, ":80")
-	web := serveLists(t, local)
-	web.gives("192.0.2.7\n")
-	d := hosts.Run(t, local, feedFile)
-	refreshes(t, d)
+	d, remote, web := fed(t, feedFile, "192.0.2.7\n")
 	if err := d.Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -31,12 +26,7 @@ func TestLastGoodPolicyHasItsListsFromTheNet(t *testing.T) {
 }
 
 func TestATrialGoesBackToTheListsOfNow(t *testing.T) {
-	local, remote := hosts.Pair(t)
-	listen(t, local, ":80")
-	web := serveLists(t, local)
-	web.gives("198.51.100.7\n")
-	d := hosts.Run(t, local, feedFile)
-	refreshes(t, d)
+	d, remote, web := fed(t, feedFile, "198.51.100.7\n")
 	pfw(t, d, "try", candidate(t, d, feedFile+rule("more", "allow", "in", 81)))
 	web.gives("192.0.2.7\n")
 	refreshes(t, d)

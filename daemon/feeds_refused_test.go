@@ -18,13 +18,8 @@ func copyOf(d *hosts.Daemon) string {
 
 // What does not come, or is no list, changes nothing and is told.
 func TestWhatIsNotTakenLeavesTheListAsItIs(t *testing.T) {
-	local, remote := hosts.Pair(t)
-	listen(t, local, ":80")
-	web := serveLists(t, local)
-	d := hosts.Run(t, local, feedFile+"[[expect]]\npacket = \"in tcp 203.0.113.5 -> :80\"\nverdict = \"allow\"\n")
-	five := "192.0.2.7\n198.51.100.1\n198.51.100.3\n198.51.100.5\n198.51.100.7\n"
-	web.gives(five)
-	refreshes(t, d)
+	const five = "192.0.2.7\n198.51.100.1\n198.51.100.3\n198.51.100.5\n198.51.100.7\n"
+	d, remote, web := fed(t, feedFile+"[[expect]]\npacket = \"in tcp 203.0.113.5 -> :80\"\nverdict = \"allow\"\n", five)
 	for _, c := range []struct{ text, why string }{
 		{"<html>\n<p>Please log in\n", "2 of 2 lines are no addresses, more than 1 %"},
 		{five + "some words\n", "1 of 6 lines are no addresses, more than 1 %"},
@@ -88,12 +83,7 @@ func TestFullDiskLeavesListsAsTheyAre(t *testing.T) {
 
 // The rules hold, in whatever condition the copy is.
 func TestACopyThatIsNoListIsEmpty(t *testing.T) {
-	local, remote := hosts.Pair(t)
-	listen(t, local, ":80")
-	web := serveLists(t, local)
-	web.gives("192.0.2.7\n")
-	d := hosts.Run(t, local, feedFile)
-	refreshes(t, d)
+	d, remote, _ := fed(t, feedFile, "192.0.2.7\n")
 	secret := filepath.Join(d.Dir, "secret")
 	if err := os.WriteFile(secret, []byte("192.0.2.7\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -102,7 +92,7 @@ func TestACopyThatIsNoListIsEmpty(t *testing.T) {
 		"gone":        func() error { return nil },
 		"garbage":     func() error { return os.WriteFile(copyOf(d), []byte("\x00\xff garbage\n"), 0o600) },
 		"a link":      func() error { return os.Symlink(secret, copyOf(d)) },
-		"a pipe":      func() error { return local.Command("mkfifo", copyOf(d)).Run() },
+		"a pipe":      func() error { return d.Host.Command("mkfifo", copyOf(d)).Run() },
 		"a directory": func() error { return os.Mkdir(copyOf(d), 0o700) },
 	} {
 		if err := d.Stop(); err != nil {

@@ -44,6 +44,18 @@ func fails(t *testing.T, d *hosts.Daemon, why string, args ...string) {
 	}
 }
 
+// fed runs a firewall whose list from the net is this text: what is in it does not get in to port 80, and others do.
+func fed(t *testing.T, file, text string) (d *hosts.Daemon, remote *hosts.Host, web *site) {
+	t.Helper()
+	local, remote := hosts.Pair(t)
+	listen(t, local, ":80")
+	web = serveLists(t, local)
+	web.gives(text)
+	d = hosts.Run(t, local, file)
+	refreshes(t, d)
+	return d, remote, web
+}
+
 func feedOf(t *testing.T, d *hosts.Daemon) api.List {
 	t.Helper()
 	var v api.Lists
@@ -51,14 +63,6 @@ func feedOf(t *testing.T, d *hosts.Daemon) api.List {
 		t.Fatal(err)
 	}
 	return v.Lists[0]
-}
-
-func statusOf(t *testing.T, d *hosts.Daemon) (s api.Status) {
-	t.Helper()
-	if err := json.Unmarshal([]byte(pfw(t, d, "status", "--json")), &s); err != nil {
-		t.Fatal(err)
-	}
-	return s
 }
 
 func TestAListFromTheNetIsInForceWithoutAReload(t *testing.T) {

@@ -22,26 +22,19 @@ const limit = 10 * time.Second
 // What reloads do not interrupt goes on for people; a policy that lets everything in does interrupt it.
 func TestProtectionGoesOnOverReloads(t *testing.T) {
 	d := hosts.Run(t, hosts.New(t, "local"), telnet)
-	status := func() (s api.Status) {
-		t.Helper()
-		if err := json.Unmarshal([]byte(pfw(t, d, "status", "--json")), &s); err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
-	first := status()
+	first := statusOf(t, d)
 	reload(t, d)
-	if s := status(); s.Protecting == nil || !s.Protecting.Equal(first.Protecting.Time) || !s.Since.After(first.Since.Time) {
+	if s := statusOf(t, d); s.Protecting == nil || !s.Protecting.Equal(first.Protecting.Time) || !s.Since.After(first.Since.Time) {
 		t.Errorf("protecting since %v, before the reload %v", s.Protecting, first.Protecting)
 	}
 	edit(t, d, letIn)
 	reload(t, d)
-	if s := status(); s.Protecting != nil {
+	if s := statusOf(t, d); s.Protecting != nil {
 		t.Errorf("protecting since %v, and all are let in", s.Protecting)
 	}
 	edit(t, d, telnet)
 	reload(t, d)
-	if s := status(); s.Protecting == nil || !s.Protecting.Equal(s.Since.Time) {
+	if s := statusOf(t, d); s.Protecting == nil || !s.Protecting.Equal(s.Since.Time) {
 		t.Errorf("protecting since %v, again since %v", s.Protecting, s.Since)
 	}
 }
@@ -106,6 +99,14 @@ func connects(t *testing.T, from *hosts.Host, address string) bool {
 		t.Error(err)
 	}
 	return true
+}
+
+func statusOf(t *testing.T, d *hosts.Daemon) (s api.Status) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(pfw(t, d, "status", "--json")), &s); err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func stderr(t *testing.T, d *hosts.Daemon) string {

@@ -38,14 +38,7 @@ func newGround(t testing.TB, o TableOptions) *ground {
 	g := &ground{t: t, arrived: make(chan hosts.Packet, 1000), answered: make(chan hosts.Packet, 1000), logged: make(chan Tag, 1000)}
 	g.local, g.remote = hosts.Pair(t)
 	g.table = open(t, g.local, o)
-	mac, err := g.local.Hardware("eth0")
-	if err == nil {
-		g.injector, err = g.remote.NewInjector("eth0", mac)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	closing(t, g.injector.Close)
+	g.injector = hosts.Inject(t, g.remote, g.local)
 	for _, a := range []struct {
 		six      bool
 		protocol uint8

@@ -15,15 +15,7 @@ import (
 // delivered by it.
 func TestInjectedPacketsArrive(t *testing.T) {
 	local, remote := hosts.Pair(t)
-	mac, err := local.Hardware("eth0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	injector, err := remote.NewInjector("eth0", mac)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer injector.Close()
+	injector := hosts.Inject(t, remote, local)
 	captured, arrived := make(chan hosts.Packet, 100), make(chan hosts.Packet, 100)
 	tap, err := local.Capture(func(_ int, b []byte) {
 		if p, ok := hosts.ReadPacket(b); ok {
@@ -93,15 +85,7 @@ func next(t *testing.T, c chan hosts.Packet, p hosts.Packet) *hosts.Packet {
 
 func TestFloodEndsAtItsCount(t *testing.T) {
 	local, remote := hosts.Pair(t)
-	mac, err := local.Hardware("eth0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	injector, err := remote.NewInjector("eth0", mac)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer injector.Close()
+	injector := hosts.Inject(t, remote, local)
 	arrived := make(chan hosts.Packet, 1000)
 	tap, err := local.Arrivals(false, 17, func(p hosts.Packet) { arrived <- p })
 	if err != nil {

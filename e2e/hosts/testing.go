@@ -47,6 +47,26 @@ func Pair(t testing.TB) (local, remote *Host) {
 	return local, remote
 }
 
+// Inject is NewInjector for a test, from eth0 of a host to eth0 of the one at the
+// other end of its cable.
+func Inject(t testing.TB, from, to *Host) *Injector {
+	t.Helper()
+	mac, err := to.Hardware("eth0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := from.NewInjector("eth0", mac)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := in.Close(); err != nil {
+			t.Errorf("close injector: %v", err)
+		}
+	})
+	return in
+}
+
 // Routed is CreateRouted for a test.
 func Routed(t testing.TB) (left, router, right *Host) {
 	t.Helper()

@@ -48,20 +48,9 @@ func TestTheBannedDoNotLeakWhileTheHookMoves(t *testing.T) {
 			packets = append(packets, p.Bytes())
 		}
 	}
-	mac, err := local.Hardware("eth0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	injector, err := remote.NewInjector("eth0", mac)
-	if err != nil {
-		t.Fatal(err)
-	}
-	flood := injector.Flood(packets, perSecond, 4*atMost)
+	flood := hosts.Inject(t, remote, local).Flood(packets, perSecond, 4*atMost)
 	t.Cleanup(func() {
 		if err := flood.End(); err != nil {
-			t.Error(err)
-		}
-		if err := injector.Close(); err != nil {
 			t.Error(err)
 		}
 	})
