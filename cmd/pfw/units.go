@@ -47,10 +47,8 @@ func moment(t api.Time) string { return t.Local().Format("2006-01-02 15:04:05") 
 func lasting(d time.Duration) string {
 	minutes := int(d / time.Minute)
 	switch {
-	case minutes < 1:
-		return "less than a minute"
 	case minutes < 60:
-		return fmt.Sprintf("%d min", minutes)
+		return rough(d)
 	case minutes < 24*60:
 		return fmt.Sprintf("%d h %d min", minutes/60, minutes%60)
 	}

@@ -228,17 +228,23 @@ func longer(turn int) string {
 	return b.String()
 }
 
-func TestNothingLeaksWhileALongListIsEdited(t *testing.T) {
-	s := lay(t, byList)
+// edits reloads the file's rules with the long list as it is at first, and after each of n edits of it.
+func (s *siege) edits(file string, n int) {
+	s.t.Helper()
 	s.write("bad.netset", longer(0))
-	s.reload(byList)
+	s.reload(file)
 	s.holds("the first list")
-	for i := range 40 {
+	for i := range n {
 		s.write("bad.netset", longer(i+1))
-		s.reload(byList)
+		s.reload(file)
 		s.holds(fmt.Sprintf("edit %d", i+1))
 	}
 	s.beat()
+}
+
+func TestNothingLeaksWhileALongListIsEdited(t *testing.T) {
+	s := lay(t, byList)
+	s.edits(byList, 40)
 }
 
 // Nor where the list's rules stand among many others, which maps tell apart.
@@ -253,15 +259,7 @@ func TestNothingLeaksWhileALongListIsEditedAmongMaps(t *testing.T) {
 		file += fmt.Sprintf("[[rule]]\nname = \"remote-%d\"\naction = \"block\"\nlog = false\ndirection = \"in\"\nremote = \"10.0.%d.0/24\"\n", i, i)
 	}
 	s := lay(t, byList)
-	s.write("bad.netset", longer(0))
-	s.reload(file)
-	s.holds("the first list")
-	for i := range 10 {
-		s.write("bad.netset", longer(i+1))
-		s.reload(file)
-		s.holds(fmt.Sprintf("edit %d", i+1))
-	}
-	s.beat()
+	s.edits(file, 10)
 }
 
 // A firewall that starts with a long list lets nothing in before it has it, nor after it was off.
